@@ -1,0 +1,1 @@
+"""Values and decisions. Pure: no files, no clock, no threads, no network."""
