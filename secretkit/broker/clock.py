@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SystemClock"]
 
-# CLOCK_BOOTTIME goes on while the machine is suspended; CLOCK_MONOTONIC does not on Linux, so a lease
-# would look younger after a night's sleep. macOS has no BOOTTIME, and its CLOCK_MONOTONIC does count.
+# CLOCK_BOOTTIME goes on while the machine is suspended; CLOCK_MONOTONIC does not on Linux, so a
+# lease would look younger after a night's sleep. macOS has no BOOTTIME, and its CLOCK_MONOTONIC
+# does count.
 _BOOTTIME: Final = getattr(time, "CLOCK_BOOTTIME", None)
 
 

@@ -19,8 +19,8 @@ _START: Final = datetime(2030, 1, 1, tzinfo=UTC)
 class FakeClock:
     """A wall clock and a monotonic clock under a test's control. Thread-safe.
 
-    ``advance`` moves both, as time does; ``jump_wall`` moves the wall clock alone, as an operator or
-    NTP does. Threads in :meth:`wait` wake when their time has come on this clock::
+    ``advance`` moves both, as time does; ``jump_wall`` moves the wall clock alone, as an operator
+    or NTP does. Threads in :meth:`wait` wake when their time has come on this clock::
 
         clock = FakeClock()
         clock.advance(timedelta(minutes=9))
@@ -60,8 +60,8 @@ class FakeClock:
     def wait(self, event: Waitable, timeout: float | None = None) -> bool:
         """Wait for ``event`` until ``timeout`` seconds have passed on this clock.
 
-        The clock itself sets ``event`` when that time comes, which is what lets a test wake a waiting
-        thread; so give each wait an event of its own, and look at the facts after waking.
+        The clock itself sets ``event`` when that time comes, which is what lets a test wake a
+        waiting thread; so give each wait an event of its own, and look at the facts after waking.
         """
         if timeout is None:
             return event.wait(None)
