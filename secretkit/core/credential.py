@@ -3,6 +3,9 @@
 A malformed key is refused here, before it can reach a header. Measured on anthropic 2.12: a key
 with a trailing newline surfaces as a retried connection error with the key in its text, and a
 leading space, quotes, full-width and zero-width characters are sent as they are.
+
+Every ``__init__`` here is written out instead of generated: text given where a Secret belongs is
+refused, and no frame of that refusal holds it, because error reporters show local variables.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from secretkit.core.secret import Secret  # noqa: TC001 - dataclass fields are read at run time
+from secretkit.core.secret import Secret
 from secretkit.errors import ConfigError, SecretError
 
 if TYPE_CHECKING:
@@ -23,9 +26,10 @@ __all__ = ["KINDS", "AccessToken", "ApiKey", "AwsCredentials", "Credential", "Op
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 _QUOTES: Final = "\"'`"
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+_AWS_KEY_ID: Final = re.compile(r"[A-Za-z0-9_]{1,128}")  # "[\w]*" in AWS's API reference
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class ApiKey:
     """A long-lived key that a service takes in a header."""
 
@@ -33,12 +37,16 @@ class ApiKey:
     secret: Secret
     expires_at: datetime | None = None
 
-    def __post_init__(self) -> None:
+    def __init__(self, secret: Secret, expires_at: datetime | None = None) -> None:
         """Refuse what cannot stand in a header."""
-        check_header_value(self.secret, what="an API key")
+        problem = _header_problem(secret)
+        if problem:
+            del secret
+            raise _refusal("an API key", problem)
+        _fill(self, secret=secret, expires_at=expires_at)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class AccessToken:
     """A short-lived bearer token with a stated end."""
 
@@ -46,12 +54,16 @@ class AccessToken:
     secret: Secret
     expires_at: datetime | None = None
 
-    def __post_init__(self) -> None:
+    def __init__(self, secret: Secret, expires_at: datetime | None = None) -> None:
         """Refuse what cannot stand in a header."""
-        check_header_value(self.secret, what="an access token")
+        problem = _header_problem(secret)
+        if problem:
+            del secret
+            raise _refusal("an access token", problem)
+        _fill(self, secret=secret, expires_at=expires_at)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class AwsCredentials:
     """One frozen snapshot of AWS credentials: key id, secret key and session token together."""
 
@@ -61,14 +73,42 @@ class AwsCredentials:
     session_token: Secret | None = None
     expires_at: datetime | None = None
 
+    def __init__(
+        self,
+        access_key_id: str,
+        secret: Secret,
+        session_token: Secret | None = None,
+        expires_at: datetime | None = None,
+    ) -> None:
+        """Refuse what cannot sign a request or stand in its headers."""
+        problem = _aws_problem(access_key_id, secret, session_token)
+        if problem:
+            del access_key_id, secret, session_token
+            raise _refusal("AWS credentials", problem)
+        _fill(
+            self,
+            access_key_id=access_key_id,
+            secret=secret,
+            session_token=session_token,
+            expires_at=expires_at,
+        )
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, init=False)
 class Opaque:
     """A secret of no particular shape, such as a database password."""
 
     kind: ClassVar[str] = "opaque"
     secret: Secret
     expires_at: datetime | None = None
+
+    def __init__(self, secret: Secret, expires_at: datetime | None = None) -> None:
+        """Refuse what is not a Secret."""
+        problem = _wrapping_problem(secret)
+        if problem:
+            del secret
+            raise _refusal("a credential", problem)
+        _fill(self, secret=secret, expires_at=expires_at)
 
 
 Credential = ApiKey | AccessToken | AwsCredentials | Opaque
@@ -86,10 +126,14 @@ def of_kind(kind: str, secret: Secret, *, expires_at: datetime | None = None) ->
         SecretError: if the value cannot have that shape.
         ConfigError: if there is no such kind.
     """
+    problem = _wrapping_problem(secret)
+    if problem:
+        del kind, secret
+        raise _refusal("a credential", problem)
     make = KINDS.get(kind)
     if make is None:
-        known = ", ".join(sorted(KINDS))
-        raise ConfigError(f"there is no kind {kind!r}", hint=f"use one of {known}")
+        del kind  # not shown: it could be a key in the wrong place
+        raise ConfigError("there is no such kind", hint=f"use one of {', '.join(sorted(KINDS))}")
     return make(secret, expires_at)
 
 
@@ -102,15 +146,35 @@ def check_header_value(secret: Secret, *, what: str) -> None:
     Raises:
         SecretError: which says what is wrong, never the value.
     """
-    problem = _header_problem(secret.reveal())
+    problem = _header_problem(secret)
     if problem:
-        raise SecretError(
-            f"this value cannot be {what}: {problem}",
-            hint="store it again exactly as issued: secretkit set NAME asks for it",
-        )
+        del secret
+        raise _refusal(what, problem)
 
 
-def _header_problem(value: str) -> str:
+def _refusal(what: str, problem: str) -> SecretError:
+    return SecretError(
+        f"this value cannot be {what}: {problem}",
+        hint="store it again exactly as issued: secretkit set NAME asks for it",
+    )
+
+
+def _fill(target: object, **fields: object) -> None:
+    for name, value in fields.items():
+        object.__setattr__(target, name, value)
+
+
+def _wrapping_problem(secret: object) -> str:
+    return "" if isinstance(secret, Secret) else "it is not wrapped in Secret(...)"
+
+
+def _header_problem(secret: object) -> str:
+    if isinstance(secret, Secret):
+        return _text_problem(secret.reveal())
+    return _wrapping_problem(secret)
+
+
+def _text_problem(value: str) -> str:
     tests = (
         (value.endswith(("\n", "\r")), "it ends with a line break"),
         (_INVISIBLE.search(value), "it holds an invisible character"),
@@ -120,3 +184,13 @@ def _header_problem(value: str) -> str:
         (not _TOKEN.fullmatch(value), "it holds a space or a control character"),
     )
     return next((text for found, text in tests if found), "")
+
+
+def _aws_problem(access_key_id: object, secret: object, session_token: object) -> str:
+    if not isinstance(access_key_id, str) or not _AWS_KEY_ID.fullmatch(access_key_id):
+        return "the access key id is not letters, digits and '_', 128 at the most"
+    problem = _header_problem(secret)
+    if problem:
+        return f"secret access key: {problem}"
+    problem = _header_problem(session_token) if session_token is not None else ""
+    return f"session token: {problem}" if problem else ""

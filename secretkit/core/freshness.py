@@ -62,6 +62,15 @@ class LeasePolicy:
             raise ConfigError(
                 "renew_at is a share between 0.05 and 0.95", key_path="leases.renew_at"
             )
+        if not 0 <= self.jitter <= 1:
+            raise ConfigError("jitter is a share between 0 and 1", key_path="leases.jitter")
+        if self.calls < 1:
+            raise ConfigError("at least 1 call must be allowed", key_path="leases.calls")
+        for name in ("fetch_timeout", "backoff_first", "backoff_most", "retry_after_most", "per"):
+            if getattr(self, name) <= timedelta():
+                raise ConfigError("this must be longer than 0 s", key_path=f"leases.{name}")
+        if self.refused_for < timedelta():
+            raise ConfigError("this cannot be less than 0 s", key_path="leases.refused_for")
 
 
 def window(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import total_ordering
 from typing import Final
 
 from secretkit.errors import RefError
@@ -20,12 +21,13 @@ _SHAPE: Final = re.compile(
     r"(?:\#(?P<field>[^#@]+))?"
     r"(?:@(?P<version>[^#@]+))?"
 )
-_ESCAPES: Final = {"%25": "%", "%23": "#", "%40": "@"}
-_ESCAPE: Final = re.compile(r"%.{0,2}")
+_PROVIDER: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_BAD_ESCAPE: Final = re.compile(r"%(?!25|23|40)")
 _MAX: Final = 2048
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@total_ordering
+@dataclass(frozen=True, slots=True, init=False)
 class SecretRef:
     """A provider's name, a path in its store, and optionally a field and a version."""
 
@@ -34,16 +36,18 @@ class SecretRef:
     field: str | None = None
     version: str | None = None
 
-    def __post_init__(self) -> None:
+    # Written out, so that no frame of a refusal holds the text: it may be a secret in the wrong
+    # place, and error reporters show local variables.
+    def __init__(
+        self, provider: str, path: str, field: str | None = None, version: str | None = None
+    ) -> None:
         """Refuse parts that could not be written down and read again."""
-        if not re.fullmatch(r"[a-z][a-z0-9-]{0,62}", self.provider):
-            raise RefError("a provider's name is lower-case letters, digits and '-'")
-        for name, part in (("path", self.path), ("field", self.field), ("version", self.version)):
-            if part is not None and (not part or not part.isprintable() or part != part.strip()):
-                raise RefError(
-                    f"the {name} of a {self.provider!r} reference is empty, starts or ends with "
-                    "a space, or holds characters that do not print"
-                )
+        problem = _problem((provider, path, field, version))
+        if problem:
+            del provider, path, field, version
+            raise RefError(problem)
+        for name, part in zip(self.__slots__, (provider, path, field, version), strict=True):
+            object.__setattr__(self, name, part)
 
     @classmethod
     def parse(cls, text: str) -> SecretRef:
@@ -52,17 +56,21 @@ class SecretRef:
         Raises:
             RefError: without the text in it, which could be a secret pasted in the wrong place.
         """
-        match = _SHAPE.fullmatch(text) if len(text) <= _MAX else None
-        if match is None:
-            del text
-            raise RefError("this is not a reference (its text is not shown: it may be a secret)")
-        parts = match.groupdict()
-        return cls(
-            provider=parts["provider"],
-            path=_unescape(parts["path"]),
-            field=_unescape(parts["field"]) if parts["field"] else None,
-            version=_unescape(parts["version"]) if parts["version"] else None,
-        )
+        parts = _parts(text)
+        problem = parts if isinstance(parts, str) else _problem(parts)
+        if isinstance(parts, str) or problem:
+            del text, parts
+            raise RefError(problem)
+        return cls(*parts)
+
+    def __lt__(self, other: object) -> bool:
+        """Order by provider, path, field, version; none comes before any."""
+        if not isinstance(other, SecretRef):
+            return NotImplemented
+        return self._key() < other._key()
+
+    def _key(self) -> tuple[str, str, str, str]:
+        return self.provider, self.path, self.field or "", self.version or ""
 
     def __str__(self) -> str:
         """Write the one spelling that ``parse`` reads back."""
@@ -74,17 +82,46 @@ class SecretRef:
         return text
 
 
+_Parts = tuple[str, str, str | None, str | None]
+
+
+def _parts(text: object) -> _Parts | str:
+    """Take a reference apart, or say in words why it cannot be."""
+    match = _SHAPE.fullmatch(text) if isinstance(text, str) and len(text) <= _MAX else None
+    if match is None:
+        return "this is not a reference (its text is not shown: it may be a secret)"
+    if _BAD_ESCAPE.search(match.string):
+        return "'%' in a reference starts an escape, and only %25, %23 and %40 exist"
+    path, field, version = match["path"], match["field"], match["version"]
+    return (
+        match["provider"],
+        _unescape(path),
+        _unescape(field) if field else None,
+        _unescape(version) if version else None,
+    )
+
+
+def _problem(parts: tuple[object, object, object, object]) -> str:
+    """Say in words what keeps these parts from being a reference, or give an empty string."""
+    provider, path, field, version = parts
+    if not isinstance(provider, str) or not _PROVIDER.fullmatch(provider):
+        return "a provider's name is lower-case letters, digits and '-', 63 at the most"
+    written = len(provider)
+    for name, part in (("path", path), ("field", field), ("version", version)):
+        if part is None and name != "path":
+            continue
+        if not isinstance(part, str) or not part.isprintable() or part != part.strip() or not part:
+            return (
+                f"the {name} of a reference is empty, starts or ends with a space, or holds "
+                "characters that do not print"
+            )
+        written += len(_escape(part)) + 1
+    return f"a reference is {_MAX} characters at the most" if written > _MAX else ""
+
+
 def _escape(part: str) -> str:
     return part.replace("%", "%25").replace("#", "%23").replace("@", "%40")
 
 
 def _unescape(part: str) -> str:
-    def one(match: re.Match[str]) -> str:
-        try:
-            return _ESCAPES[match.group()]
-        except KeyError:
-            raise RefError(
-                "'%' in a reference starts an escape, and only %25, %23 and %40 exist"
-            ) from None
-
-    return _ESCAPE.sub(one, part)
+    return part.replace("%23", "#").replace("%40", "@").replace("%25", "%")

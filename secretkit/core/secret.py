@@ -7,15 +7,20 @@ is not promised: that memory is wiped. CPython copies strings, and HTTP librarie
 
 from __future__ import annotations
 
-import hmac
-from typing import Final, Never, NoReturn, final
+from itertools import repeat
+from typing import TYPE_CHECKING, Final, Never, NoReturn, final
 
 from secretkit.errors import SecretError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["MASK", "Secret"]
 
 MASK: Final = "Secret('***')"
-_MAX_BYTES: Final = 1 << 20  # larger than any credential we know; a bound on what we keep in memory
+_MAX_LENGTH: Final = (
+    1 << 20
+)  # larger than any credential we know; a bound on what we keep in memory
 
 
 @final
@@ -26,23 +31,31 @@ class Secret:
     secrets would keep them alive and invite comparisons by hash.
     """
 
-    __slots__ = ("__weakref__", "_reveal")
+    __slots__ = ("__weakref__", "_sealed")
 
-    def __init__(self, value: str) -> None:
+    _sealed: Iterator[str]
+
+    # __new__ and not __init__: calling __init__ again would change the value.
+    def __new__(cls, value: str) -> Secret:
+        """Wrap ``value``, or refuse it with SecretError."""
         problem = _problem(value)
         if problem:
             del value  # a traceback that captures locals must not find it in this frame
             raise SecretError(problem, hint="check what the store holds; nothing was kept")
+        self = object.__new__(cls)
+        # An endless C iterator has no attribute, item or repr that gives the text. A closure has:
+        # "{0._reveal.__closure__[0].cell_contents}".format(secret). It keeps no state either, so
+        # threads may share it, and it is smaller and faster than a closure. str() of a subclass
+        # of str could be anything; str.__str__ is its text.
+        object.__setattr__(self, "_sealed", filter(None, repeat(str.__str__(value))))
+        return self
 
-        def reveal() -> str:
-            return value
-
-        # A closure, so that a walk over attributes meets a function and not the text.
-        object.__setattr__(self, "_reveal", reveal)
+    def __init_subclass__(cls) -> NoReturn:
+        raise TypeError("Secret is final: a subclass could print what it holds")
 
     def reveal(self) -> str:
         """Give the value itself. Call it in the last expression before the wire, nowhere else."""
-        return self._reveal()  # type: ignore[no-any-return,attr-defined]
+        return next(self._sealed)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         del value
@@ -62,7 +75,9 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
+        from hmac import compare_digest  # noqa: PLC0415 - 17 ms here: it loads OpenSSL
+
+        return compare_digest(self.reveal().encode(), other.reveal().encode())
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -81,8 +96,9 @@ class Secret:
     def _refuse(self, *_: object) -> Never:
         raise TypeError("a Secret does not work as text; call reveal() where it is used")
 
-    __iter__ = __len__ = __bytes__ = __add__ = __radd__ = __mod__ = __contains__ = _refuse
-    __getitem__ = __mul__ = __lt__ = __gt__ = __le__ = __ge__ = __int__ = __index__ = _refuse
+    if not TYPE_CHECKING:  # a type checker must go on seeing that a Secret has none of these
+        __iter__ = __len__ = __bytes__ = __add__ = __radd__ = __mod__ = __contains__ = _refuse
+        __getitem__ = __mul__ = __lt__ = __gt__ = __le__ = __ge__ = __int__ = __index__ = _refuse
 
     def __bool__(self) -> bool:
         """A Secret is never empty, so ``if secret:`` is always true."""
@@ -97,8 +113,8 @@ def _problem(value: object) -> str:
         return "the value is empty"
     if "\0" in value:
         return "the value holds a NUL byte"
-    if len(value) > _MAX_BYTES:
-        return f"the value is longer than {_MAX_BYTES} characters"
-    if any("\ud800" <= char <= "\udfff" for char in value):
+    if len(value) > _MAX_LENGTH:
+        return f"the value is longer than {_MAX_LENGTH} characters"
+    if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
         return "the value is not valid text (it holds a lone surrogate)"
     return ""
