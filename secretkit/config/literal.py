@@ -1,0 +1,98 @@
+"""Finds secrets written into a configuration, which holds references only.
+
+Two nets: the scanner's rules over the whole text, comments included, and the shape of the tables:
+an option whose name says password, token or key must be a reference.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from secretkit.core.ref import SecretRef
+from secretkit.errors import ConfigError, RefError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from secretkit.config.origin import KeyPath
+    from secretkit.config.table import Source
+
+__all__ = ["literal_option", "literal_text", "url_password"]
+
+_NAMES: Final = re.compile(
+    r"(?:.*_)?(?:password|passwd|passphrase|pwd|secret|secret_id|token|api_?key|secret_?key"
+    r"|private_?key|access_?key|encryption_?key|signing_?key|secret_access_key|credentials?"
+    r"|bearer|authorization)|key|pin",
+    re.IGNORECASE,
+)
+_URL_PASSWORD: Final = re.compile(r"://[^/?#\s]*:[^/?#\s]*@|[?&]password=", re.IGNORECASE)
+# Every rule of the scanner wants at least this long an unbroken run; a file without one cannot
+# hold a finding, and most files spare the 20 ms of loading the rules.
+_RUN: Final = re.compile(rb"[A-Za-z0-9_+/=.~-]{16}")
+_DEPTH: Final = 16
+
+
+def url_password(text: str) -> bool:
+    """Say whether ``text`` is a URL with a password in it."""
+    return _URL_PASSWORD.search(text) is not None
+
+
+def literal_text(raw: bytes, *, file: str) -> ConfigError | None:
+    """Give an error for the first key-shaped text in a file, or None."""
+    if not _RUN.search(raw):
+        return None
+    try:
+        from secretkit.scan.engine import Engine  # noqa: PLC0415 - only files that need it pay
+        from secretkit.scan.rule import load_rules  # noqa: PLC0415 - see above
+    except ModuleNotFoundError:  # until the scan room stands
+        return None
+
+    found = next(iter(Engine(load_rules()).scan(raw)), None)
+    if found is None:
+        return None
+    line = raw.count(b"\n", 0, found.start) + 1
+    return ConfigError(
+        f"a secret stands in this file (rule {found.rule.id}); it holds references only",
+        hint="revoke it, store the new one with secretkit set NAME, and write local:NAME here",
+        file=f"{file}:{line}",
+    )
+
+
+def literal_option(values: object, *, path: KeyPath, source: Source) -> ConfigError | None:
+    """Give an error for the first option that should be a reference and is not, or None."""
+    for where, value in _leaves(values, path):
+        if any(_NAMES.fullmatch(part.replace("-", "_")) for part in where[len(path) :]):
+            bad = not _is_ref(value)
+        else:
+            bad = isinstance(value, str) and url_password(value)
+        if bad:
+            return source.error(
+                where,
+                "a reference was expected here, never the value itself",
+                hint="write it as provider:path[#field], for example env:NAME or local:NAME",
+            )
+    return None
+
+
+def _leaves(value: object, path: KeyPath, depth: int = 0) -> Iterator[tuple[KeyPath, object]]:
+    if depth > _DEPTH:
+        yield (*path, "password"), None  # too deep to look into: refused like a literal
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, key), depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, path, depth + 1)
+    else:
+        yield path, value
+
+
+def _is_ref(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        SecretRef.parse(value)
+    except RefError:
+        return False
+    return True

@@ -1,0 +1,83 @@
+"""Reads a file only if nobody but its owner, root and we can change it.
+
+A configuration names commands and addresses, so whoever can write it can take the secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+from secretkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["MOST_BYTES", "read_owned"]
+
+MOST_BYTES: Final = 1 << 20
+_WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+
+def read_owned(path: Path) -> bytes:
+    """Give the bytes of a regular file of at most 1 MiB.
+
+    A symbolic link is followed, and its target and the target's directory are checked as well.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ConfigError: if others could change it, or it is no regular file, too large or unreadable.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be opened: {error.strerror}", hint=f"ls -l {path}", file=str(path)
+        ) from None
+    try:
+        found = os.fstat(handle)
+        problem = _problem(path, found)
+        if problem is not None:
+            raise problem
+        return os.read(handle, found.st_size) if found.st_size else b""
+    finally:
+        os.close(handle)
+
+
+def _problem(path: Path, found: os.stat_result) -> ConfigError | None:
+    """Say what speaks against using this file, or give None."""
+    if not stat.S_ISREG(found.st_mode):
+        return ConfigError("is not a regular file", hint="name a TOML file", file=str(path))
+    if found.st_size > MOST_BYTES:
+        return ConfigError(
+            f"is larger than {MOST_BYTES} bytes", hint="name a secretkit.toml", file=str(path)
+        )
+    target = path.resolve()
+    places = [(target, found), (target.parent, target.parent.stat())]
+    if target != path.absolute():
+        places.append((path.absolute().parent, path.absolute().parent.stat()))
+    return next((bad for place, its in places if (bad := _exposed(place, its))), None)
+
+
+def _exposed(place: Path, found: os.stat_result) -> ConfigError | None:
+    if found.st_uid not in {0, os.geteuid()}:
+        return ConfigError(
+            f"belongs to uid {found.st_uid}, who could change it",
+            hint=f"chown {os.geteuid()} {place}",
+            file=str(place),
+        )
+    if not found.st_mode & _WRITABLE:
+        return None
+    # In a sticky directory (/tmp) others can add files but neither replace nor rename ours; on a
+    # read-only mount (a Kubernetes ConfigMap has mode 0777) nobody can write.
+    sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+    if sticky or os.statvfs(place).f_flag & os.ST_RDONLY:
+        return None
+    return ConfigError(
+        f"can be written by others (mode {stat.S_IMODE(found.st_mode):04o})",
+        hint=f"chmod go-w {place}",
+        file=str(place),
+    )

@@ -1,0 +1,266 @@
+"""Checks a TOML text and makes a :class:`Config` of it. Nothing is read or raised here.
+
+An error is *given* to the caller, who raises it from a frame that holds no text of the file: what
+is wrong with a configuration may be a secret in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from secretkit.config.literal import literal_option, literal_text, url_password
+from secretkit.config.origin import KeyPath, Origin, OriginKind, dotted, key_lines
+from secretkit.config.schema import (
+    BUILT_IN_PROVIDERS,
+    FUTURE_KINDS,
+    STORED_KINDS,
+    Config,
+    CredentialConfig,
+    ProviderConfig,
+    RotationConfig,
+    nearest,
+)
+from secretkit.config.table import Source, Table
+from secretkit.core.freshness import LeasePolicy
+from secretkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import timedelta
+    from pathlib import Path
+
+__all__ = ["parse_config"]
+
+_TOP: Final = ("providers", "credentials", "leases", "rotation", "ledger", "scan")
+_LEASES: Final = ("ttl", "renew_at", "fetch_timeout", "calls", "per")
+_CREDENTIAL: Final = {
+    "aws": ("kind", "ttl", "region", "profile", "source", "assume_role"),
+    "anthropic-federation": (
+        *("kind", "ttl", "identity", "federation_rule_id", "organization_id"),
+        *("service_account_id", "workspace_id"),
+    ),
+} | dict.fromkeys(STORED_KINDS, ("kind", "ttl", "source"))
+_ASSUME_ROLE: Final = ("role_arn", "duration", "external_id", "session_name", "region")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_PROVIDER: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_WHERE: Final = re.compile(r"\(at (line (\d+), column \d+|end of document)\)")
+
+
+def parse_config(raw: bytes, *, file: Path, prefix: KeyPath = ()) -> Config | ConfigError:
+    """Give the configuration in ``raw``, or the first error in it, without traceback.
+
+    ``prefix`` is the path of the table to read, ``("tool", "secretkit")`` in a pyproject.toml.
+    """
+    try:
+        return _parse(raw, file=file, prefix=prefix)
+    except ConfigError as error:
+        return error.fresh()
+
+
+def _parse(raw: bytes, *, file: Path, prefix: KeyPath) -> Config:
+    try:
+        text = raw.decode()
+        values = tomllib.loads(text)
+    except UnicodeDecodeError:
+        raise ConfigError(
+            "is not UTF-8 text", hint="save it as UTF-8 without other encodings", file=str(file)
+        ) from None
+    except RecursionError:
+        raise ConfigError("is nested too deeply", hint="flatten it", file=str(file)) from None
+    except ValueError as error:
+        # tomllib's own message can repeat a key or a character of the file: only its place is kept.
+        place = _WHERE.search(str(error))
+        line = f":{place[2]}" if place and place[2] else ""
+        raise ConfigError(
+            f"is not valid TOML{f' at {place[1]}' if place else ''}",
+            hint='strings stand in "quotes", tables in [brackets], one key on a line',
+            file=f"{file}{line}",
+        ) from None
+    literal = literal_text(raw, file=str(file))
+    if literal is not None:
+        raise literal
+    source = Source(file=str(file), lines=key_lines(text.replace("\r\n", "\n")), prefix=prefix)
+    for part in prefix:
+        inner = values.get(part, {})
+        values = inner if isinstance(inner, dict) else {}
+    return _config(Table(values, (), source), file=file)
+
+
+def _config(top: Table, *, file: Path) -> Config:
+    top.refuse_unknown(_TOP)
+    providers = {name: _provider(table) for name, table in top.tables("providers").items()}
+    known = BUILT_IN_PROVIDERS | providers.keys()
+    credentials = {
+        name: _credential(table, known) for name, table in top.tables("credentials").items()
+    }
+    rotations = {
+        name: _rotation(table, credentials) for name, table in top.tables("rotation").items()
+    }
+    return Config(
+        providers=MappingProxyType(providers),
+        credentials=MappingProxyType(credentials),
+        policy=_policy(top.table("leases")),
+        rotations=MappingProxyType(rotations),
+        ledger_url=_ledger_url(top.table("ledger")),
+        scan=MappingProxyType(dict(top.table("scan").values)),
+        file=file,
+        origins=MappingProxyType(dict(_origins(top))),
+    )
+
+
+def _named(table: Table, shape: re.Pattern[str], expected: str) -> str:
+    name = table.path[-1]
+    if not shape.fullmatch(name):
+        raise table.source.error(table.path, f"a name is {expected}", hint="rename this table")
+    return name
+
+
+def _provider(table: Table) -> ProviderConfig:
+    _named(table, _PROVIDER, "at most 40 lower-case letters, digits and '-'")
+    options = {key: value for key, value in table.values.items() if key != "type"}
+    literal = literal_option(options, path=table.path, source=table.source)
+    if literal is not None:
+        raise literal
+    return ProviderConfig(
+        type=table.required("type"),
+        options=MappingProxyType(options),
+        key_path=dotted(table.path),
+    )
+
+
+def _credential(table: Table, providers: frozenset[str]) -> CredentialConfig:
+    name = _named(table, _NAME, "at most 40 letters, digits, '-' and '_'")
+    kinds = (*STORED_KINDS, *FUTURE_KINDS)
+    kind = table.required("kind")
+    if kind not in kinds:
+        raise table.error(
+            "kind",
+            "this kind is not known",
+            hint=nearest(kind, kinds) or f"use one of {', '.join(kinds)}",
+        )
+    table.refuse_unknown(_CREDENTIAL[kind])
+    if kind in FUTURE_KINDS:
+        _check_future(table, kind)
+    sources = table.refs("source") if kind in STORED_KINDS else ()
+    for ref in sources:
+        if ref.provider not in providers:
+            raise table.error(
+                "source",
+                "a reference names a provider that is not declared",
+                hint=nearest(ref.provider, providers) or "declare it as [providers.NAME]",
+            )
+    options = {k: v for k, v in table.values.items() if k not in {"kind", "ttl", "source"}}
+    return CredentialConfig(
+        name=name,
+        kind=kind,
+        sources=sources,
+        ttl=_ttl(table),
+        options=MappingProxyType(options),
+        key_path=dotted(table.path),
+    )
+
+
+def _check_future(table: Table, kind: str) -> None:
+    literal = literal_option(dict(table.values), path=table.path, source=table.source)
+    if literal is not None:
+        raise literal
+    if kind == "aws":
+        role = table.table("assume_role")
+        role.refuse_unknown(_ASSUME_ROLE)
+        if role.values:
+            role.required("role_arn")
+        role.duration("duration")
+        if "source" in table.values:
+            table.refs("source")
+        for key in ("region", "profile"):
+            table.text(key)
+        return
+    table.table("identity").required("type")
+    for key in ("federation_rule_id", "organization_id"):
+        table.required(key)
+
+
+def _ttl(table: Table) -> timedelta | None:
+    ttl = table.duration("ttl")
+    if ttl is not None:
+        _checked_policy(table, {"ttl": ttl})
+    return ttl
+
+
+def _policy(table: Table) -> LeasePolicy:
+    table.refuse_unknown(_LEASES)
+    stated: dict[str, object] = {
+        "ttl": table.duration("ttl"),
+        "renew_at": table.share("renew_at"),
+        "fetch_timeout": table.duration("fetch_timeout"),
+        "calls": table.count("calls"),
+        "per": table.duration("per"),
+    }
+    return _checked_policy(table, {k: v for k, v in stated.items() if v is not None})
+
+
+def _checked_policy(table: Table, stated: Mapping[str, object]) -> LeasePolicy:
+    try:
+        return dataclasses.replace(LeasePolicy(), **stated)  # type: ignore[arg-type]
+    except ConfigError as error:
+        key = error.key_path.removeprefix("leases.")
+        raise table.error(key, error.args[0], hint=error.hint) from None
+
+
+def _rotation(table: Table, credentials: Mapping[str, object]) -> RotationConfig:
+    table.refuse_unknown(("target", "every", "overlap"))
+    name = table.path[-1]
+    if name not in credentials:
+        raise table.source.error(
+            table.path,
+            "there is no credential of this name to rotate",
+            hint=nearest(name, credentials) or "declare it as [credentials.NAME]",
+        )
+    return RotationConfig(
+        name=name,
+        target=table.required("target"),
+        every=table.duration("every"),
+        overlap=table.duration("overlap"),
+    )
+
+
+def _ledger_url(table: Table) -> str:
+    table.refuse_unknown(("url",))
+    url = table.text("url") or ""
+    if url and not url.startswith(("sqlite:", "postgresql:", "postgresql+psycopg:")):
+        raise table.error(
+            "url", "a sqlite: or postgresql: URL was expected", hint='url = "sqlite:///~/ledger.db"'
+        )
+    if url_password(url):
+        raise table.error(
+            "url",
+            "a password stands in this URL; the file holds references only",
+            hint="leave it out here and use ~/.pgpass, or set SECRETKIT_LEDGER_URL",
+        )
+    return url
+
+
+def _origins(top: Table) -> Iterator[tuple[str, Origin]]:
+    """Give an origin for each key of the second and third level."""
+    for path in _paths(dict(top.values), (), depth=3):
+        yield (
+            dotted(path),
+            Origin(
+                kind=OriginKind.FILE,
+                place=top.source.file,
+                key_path=dotted((*top.source.prefix, *path)),
+                line=top.source.line(path),
+            ),
+        )
+
+
+def _paths(values: Mapping[str, object], path: KeyPath, *, depth: int) -> Iterator[KeyPath]:
+    for key, value in values.items():
+        if isinstance(value, dict) and depth > 1:
+            yield from _paths(value, (*path, key), depth=depth - 1)
+        else:
+            yield (*path, key)
