@@ -78,6 +78,10 @@ class Clock(Protocol):
         """Wait for ``event`` at most ``timeout`` seconds of this clock; say whether it happened."""
         ...
 
+    def wait_until(self, event: Waitable, moment: float) -> bool:
+        """Wait for ``event`` until ``monotonic`` reads ``moment``; say whether it happened."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:

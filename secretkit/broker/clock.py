@@ -40,3 +40,7 @@ class SystemClock:
     def wait(self, event: Waitable, timeout: float | None = None) -> bool:
         """Wait for ``event`` at most ``timeout`` seconds (not counting suspension)."""
         return event.wait(timeout)
+
+    def wait_until(self, event: Waitable, moment: float) -> bool:
+        """Wait for ``event`` until ``monotonic`` reads ``moment``."""
+        return event.wait(max(0.0, moment - self.monotonic()))

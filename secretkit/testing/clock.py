@@ -65,9 +65,13 @@ class FakeClock:
         """
         if timeout is None:
             return event.wait(None)
+        return self.wait_until(event, self._ticks + timeout)
+
+    def wait_until(self, event: Waitable, moment: float) -> bool:
+        """Wait for ``event`` until the monotonic clock reads ``moment``; see :meth:`wait`."""
+        entry = (moment, event)
         with self._lock:
-            entry = (self._ticks + timeout, event)
-            if timeout <= 0:
+            if moment <= self._ticks:
                 return event.is_set()
             self._waiters.append(entry)
         try:
@@ -75,7 +79,7 @@ class FakeClock:
         finally:
             with self._lock:
                 self._waiters.remove(entry)
-        return self._ticks < entry[0]
+        return self._ticks < moment
 
     @property
     def waiting(self) -> int:

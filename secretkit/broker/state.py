@@ -1,0 +1,158 @@
+"""State: all that a broker remembers of one credential, and how an outcome changes it.
+
+No threads and no calls here: facts in, new state out. The engine calls it under its lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from secretkit.core.freshness import backoff
+from secretkit.errors import (
+    AccessDeniedError,
+    GrantError,
+    LeaseExpiredError,
+    ProviderError,
+    SecretNotFoundError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from secretkit.broker.flight import Flight
+    from secretkit.core.freshness import LeasePolicy, Window
+    from secretkit.core.lease import Lease
+    from secretkit.errors import SecretkitError
+    from secretkit.ports import Change, Clock, CredentialSource, Ledger, Rng
+
+__all__ = ["DENIED", "BrokerContext", "Held", "State", "Status"]
+
+DENIED: Final = (AccessDeniedError, SecretNotFoundError)
+"""The store says no: what is held is dropped at once. Any other failure keeps it to its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerContext:
+    """What a broker may use of the world; wiring fills it, tests pass their own.
+
+    ``holder`` names this process, and is asked again in a forked child.
+    """
+
+    clock: Clock
+    ledger: Ledger
+    rng: Rng
+    holder: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease in hand. Replaced whole, never changed, so readers need no lock.
+
+    ``suspect`` says that the service refused it lately and its source has nothing better. ``own``
+    is False in a forked child for what the parent leased: the child may use it, not end it.
+    """
+
+    lease: Lease
+    window: Window
+    fingerprint: str
+    stated_end: bool
+    life: float
+    suspect: bool = False
+    handle: str | None = None
+    own: bool = True
+
+
+@dataclass(slots=True)
+class State:
+    """One credential: written under the engine's lock only."""
+
+    name: str
+    source: CredentialSource
+    policy: LeasePolicy
+    held: Held | None = None
+    flight: Flight | None = None
+    failures: int = 0
+    error: SecretkitError | None = None
+    not_before: float = 0.0
+    unchanged: int = 0
+    distrusted: int = 0
+    callbacks: list[Callable[[Change], None]] = field(default_factory=list)
+
+    def accept(self, held: Held, *, distrusted: bool, now: float, dice: float) -> float:
+        """Take what a flight brought; give the moment to renew it.
+
+        A service that refuses what the store still has, and a store that gives the same token
+        again, are both asked less and less often: neither may cost one call a request.
+        """
+        previous, self.held = self.held, held
+        self.flight, self.failures, self.error, self.not_before = None, 0, None, 0.0
+        same = previous is not None and previous.fingerprint == held.fingerprint
+        if distrusted and (same or held.suspect):
+            self.distrusted += 1
+            self.not_before = now + backoff(self.distrusted, policy=self.policy, dice=dice)
+        elif not same:
+            self.distrusted = 0
+        longer = previous is None or held.window.end > previous.window.end + 1.0
+        if same and held.stated_end and not longer:
+            self.unchanged += 1
+            pause = backoff(self.unchanged, policy=self.policy, dice=dice)
+            return now + max(pause, 0.1 * held.life)
+        self.unchanged = 0
+        return held.window.renew_at
+
+    def fail(self, error: SecretkitError, *, now: float, dice: float) -> Held | None:
+        """Take a flight's failure; give what must be dropped because of it, if anything.
+
+        Unreachable is not denied: what is held is served to its end, unless the store says no.
+        """
+        self.flight = None
+        self.failures += 1
+        asked = error.retry_after if isinstance(error, ProviderError | GrantError) else None
+        self.not_before = now + backoff(
+            self.failures, policy=self.policy, dice=dice, retry_after=asked
+        )
+        held, self.error = self.held, error
+        if held is None:
+            return None
+        if isinstance(error, DENIED):
+            self.held = None
+            return held
+        if now >= held.window.serve_until:
+            end = held.lease.expires_at
+            self.error = LeaseExpiredError(
+                f"the lease on {self.name!r} ended at {end:%Y-%m-%dT%H:%M:%SZ} "
+                f"and renewing it failed: {error}",
+                hint=error.hint,
+                ended_at=end,
+            )
+        return None
+
+    def show(self) -> Status:
+        """Give what may be shown."""
+        lease = self.held.lease if self.held else None
+        return Status(
+            name=self.name,
+            ref=lease.ref if lease else self.source.ref,
+            generation=lease.generation if lease else None,
+            granted_at=lease.granted_at if lease else None,
+            expires_at=lease.expires_at if lease else None,
+            failures=self.failures,
+            last_error=f"{type(self.error).__name__}: {self.error}" if self.error else "",
+            hint=self.error.hint if self.error else "",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What ``status`` shows of one credential: no value in it."""
+
+    name: str
+    ref: str
+    generation: int | None
+    granted_at: datetime | None
+    expires_at: datetime | None
+    failures: int
+    last_error: str
+    hint: str
