@@ -10,7 +10,14 @@ sane.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from secretkit.broker.aio import AsyncBroker
+    from secretkit.broker.blocking import Broker
+    from secretkit.broker.clock import SystemClock
+    from secretkit.broker.pool import PoolSource
+    from secretkit.broker.state import BrokerContext, Status
 
 __all__ = ["AsyncBroker", "Broker", "BrokerContext", "PoolSource", "Status", "SystemClock"]
 

@@ -19,14 +19,13 @@ from secretkit.broker.fetch import Fetching
 from secretkit.broker.flight import Flight
 from secretkit.broker.revocation import RevocationWatch
 from secretkit.broker.schedule import Schedule
-from secretkit.broker.state import State
+from secretkit.broker.state import State, overdue
 from secretkit.broker.worker import Workers
 from secretkit.core.freshness import Verdict, judge
 from secretkit.errors import (
     ConfigError,
     LeaseExpiredError,
     ProviderError,
-    ProviderTimeoutError,
     SecretkitError,
 )
 from secretkit.ports import Change
@@ -243,12 +242,7 @@ class Engine:
             return
         if flight.job is not None:
             self._workers.abandon(flight.job)
-        seconds = state.policy.fetch_timeout.total_seconds()
-        error = ProviderTimeoutError(
-            f"{state.source.ref} did not answer within {seconds:g} s",
-            ref=state.source.ref,
-            hint="see whether it answers: secretkit provider test",
-        )
+        error = overdue(state)
         # Not on the schedule's thread: the ledger may have to be written.
         threading.Thread(target=self._failed, args=(state, flight, error), daemon=True).start()
 

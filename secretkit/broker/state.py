@@ -14,6 +14,7 @@ from secretkit.errors import (
     GrantError,
     LeaseExpiredError,
     ProviderError,
+    ProviderTimeoutError,
     SecretNotFoundError,
 )
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from secretkit.errors import SecretkitError
     from secretkit.ports import Change, Clock, CredentialSource, Ledger, Rng
 
-__all__ = ["DENIED", "BrokerContext", "Held", "State", "Status"]
+__all__ = ["DENIED", "BrokerContext", "Held", "State", "Status", "overdue"]
 
 DENIED: Final = (AccessDeniedError, SecretNotFoundError)
 """The store says no: what is held is dropped at once. Any other failure keeps it to its end."""
@@ -156,3 +157,13 @@ class Status:
     failures: int
     last_error: str
     hint: str
+
+
+def overdue(state: State) -> ProviderTimeoutError:
+    """Give the error for a source that did not answer before its deadline."""
+    seconds = state.policy.fetch_timeout.total_seconds()
+    return ProviderTimeoutError(
+        f"{state.source.ref} did not answer within {seconds:g} s",
+        ref=state.source.ref,
+        hint="see whether it answers: secretkit provider test",
+    )
