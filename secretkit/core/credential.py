@@ -5,7 +5,8 @@ with a trailing newline surfaces as a retried connection error with the key in i
 leading space, quotes, full-width and zero-width characters are sent as they are.
 
 Every ``__init__`` here is written out instead of generated: text given where a Secret belongs is
-refused, and no frame of that refusal holds it, because error reporters show local variables.
+refused, and no frame of that refusal holds it or a half-made object (whose repr fails), because
+error reporters show local variables.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class ApiKey:
         """Refuse what cannot stand in a header."""
         problem = _header_problem(secret)
         if problem:
-            del secret
+            del self, secret
             raise _refusal("an API key", problem)
         _fill(self, secret=secret, expires_at=expires_at)
 
@@ -58,7 +59,7 @@ class AccessToken:
         """Refuse what cannot stand in a header."""
         problem = _header_problem(secret)
         if problem:
-            del secret
+            del self, secret
             raise _refusal("an access token", problem)
         _fill(self, secret=secret, expires_at=expires_at)
 
@@ -83,7 +84,7 @@ class AwsCredentials:
         """Refuse what cannot sign a request or stand in its headers."""
         problem = _aws_problem(access_key_id, secret, session_token)
         if problem:
-            del access_key_id, secret, session_token
+            del self, access_key_id, secret, session_token
             raise _refusal("AWS credentials", problem)
         _fill(
             self,
@@ -106,7 +107,7 @@ class Opaque:
         """Refuse what is not a Secret."""
         problem = _wrapping_problem(secret)
         if problem:
-            del secret
+            del self, secret
             raise _refusal("a credential", problem)
         _fill(self, secret=secret, expires_at=expires_at)
 

@@ -44,7 +44,7 @@ class SecretRef:
         """Refuse parts that could not be written down and read again."""
         problem = _problem((provider, path, field, version))
         if problem:
-            del provider, path, field, version
+            del self, provider, path, field, version  # repr(self) would fail in a reporter
             raise RefError(problem)
         for name, part in zip(self.__slots__, (provider, path, field, version), strict=True):
             object.__setattr__(self, name, part)
