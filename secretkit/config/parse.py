@@ -10,7 +10,7 @@ import dataclasses
 import re
 import tomllib
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from secretkit.config.literal import literal_option, literal_text, url_password
 from secretkit.config.origin import KeyPath, Origin, OriginKind, dotted, key_lines
@@ -45,6 +45,8 @@ _CREDENTIAL: Final = {
     ),
 } | dict.fromkeys(STORED_KINDS, ("kind", "ttl", "source"))
 _ASSUME_ROLE: Final = ("role_arn", "duration", "external_id", "session_name", "region")
+_POLICY_HINT: Final = 'for example ttl = "15m" and renew_at = 0.6'
+_DEPTH: Final = 16  # of tables in tables, for origins
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _PROVIDER: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _WHERE: Final = re.compile(r"\(at (line (\d+), column \d+|end of document)\)")
@@ -62,32 +64,51 @@ def parse_config(raw: bytes, *, file: Path, prefix: KeyPath = ()) -> Config | Co
 
 
 def _parse(raw: bytes, *, file: Path, prefix: KeyPath) -> Config:
+    literal = literal_text(raw)
+    values = _toml(raw, file=file)
+    lines: dict[KeyPath, int] = {}
+    if isinstance(values, dict):
+        lines = key_lines(raw.decode().replace("\r\n", "\n"))
+    if literal is not None:
+        raise _literal_error(literal, lines, file=file)
+    if isinstance(values, ConfigError):
+        raise values
+    for part in prefix:
+        inner = values.get(part, {})
+        values = inner if isinstance(inner, dict) else {}
+    source = Source(file=str(file), lines=lines, prefix=prefix)
+    return _config(Table(values, (), source), file=file)
+
+
+def _toml(raw: bytes, *, file: Path) -> dict[str, Any] | ConfigError:
     try:
-        text = raw.decode()
-        values = tomllib.loads(text)
+        return tomllib.loads(raw.decode())
     except UnicodeDecodeError:
-        raise ConfigError(
-            "is not UTF-8 text", hint="save it as UTF-8 without other encodings", file=str(file)
-        ) from None
+        return ConfigError("is not UTF-8 text", hint="save it as UTF-8", file=str(file))
     except RecursionError:
-        raise ConfigError("is nested too deeply", hint="flatten it", file=str(file)) from None
+        return ConfigError("is nested too deeply", hint="flatten it", file=str(file))
     except ValueError as error:
         # tomllib's own message can repeat a key or a character of the file: only its place is kept.
         place = _WHERE.search(str(error))
         line = f":{place[2]}" if place and place[2] else ""
-        raise ConfigError(
+        return ConfigError(
             f"is not valid TOML{f' at {place[1]}' if place else ''}",
-            hint='strings stand in "quotes", tables in [brackets], one key on a line',
+            hint='strings stand in "quotes", tables in [brackets], each key on its own line, once',
             file=f"{file}{line}",
-        ) from None
-    literal = literal_text(raw, file=str(file))
-    if literal is not None:
-        raise literal
-    source = Source(file=str(file), lines=key_lines(text.replace("\r\n", "\n")), prefix=prefix)
-    for part in prefix:
-        inner = values.get(part, {})
-        values = inner if isinstance(inner, dict) else {}
-    return _config(Table(values, (), source), file=file)
+        )
+
+
+def _literal_error(
+    literal: tuple[str, int], lines: Mapping[KeyPath, int], *, file: Path
+) -> ConfigError:
+    rule, line = literal
+    above = [path for path, at in lines.items() if at <= line]
+    return ConfigError(
+        f"a secret stands here (rule {rule}); this file holds references only",
+        hint="revoke it, store a new one with secretkit set NAME, and write local:NAME here",
+        file=f"{file}:{line}",
+        key_path=dotted(max(above, key=lambda path: lines[path])) if above else "",
+    )
 
 
 def _config(top: Table, *, file: Path) -> Config:
@@ -208,7 +229,7 @@ def _checked_policy(table: Table, stated: Mapping[str, object]) -> LeasePolicy:
         return dataclasses.replace(LeasePolicy(), **stated)  # type: ignore[arg-type]
     except ConfigError as error:
         key = error.key_path.removeprefix("leases.")
-        raise table.error(key, error.args[0], hint=error.hint) from None
+        raise table.error(key, error.args[0], hint=error.hint or _POLICY_HINT) from None
 
 
 def _rotation(table: Table, credentials: Mapping[str, object]) -> RotationConfig:
@@ -245,8 +266,8 @@ def _ledger_url(table: Table) -> str:
 
 
 def _origins(top: Table) -> Iterator[tuple[str, Origin]]:
-    """Give an origin for each key of the second and third level."""
-    for path in _paths(dict(top.values), (), depth=3):
+    """Give an origin for each key that is not itself a table."""
+    for path in _paths(dict(top.values), (), depth=_DEPTH):
         yield (
             dotted(path),
             Origin(

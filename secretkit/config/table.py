@@ -115,7 +115,9 @@ class Table:
         value = self.values[key]
         if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_COUNT:
             return value
-        raise self.error(key, f"a whole number from 1 to {_MOST_COUNT} was expected")
+        raise self.error(
+            key, f"a whole number from 1 to {_MOST_COUNT} was expected", hint=f"{key} = 600"
+        )
 
     def share(self, key: str) -> float | None:
         """Give a number between 0 and 1, or None if the key is absent."""

@@ -6,7 +6,6 @@ until the user says otherwise, and inert again once it changes.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from typing import TYPE_CHECKING, Final
@@ -24,6 +23,8 @@ _FILE: Final = "trusted.json"
 
 def digest(raw: bytes) -> str:
     """Give the SHA-256 of a file's content, as the list keeps it."""
+    import hashlib  # noqa: PLC0415 - 4 ms, and only a project file needs it
+
     return hashlib.sha256(raw).hexdigest()
 
 

@@ -1,0 +1,45 @@
+import dataclasses
+from pathlib import Path
+
+from secretkit.config.parse import parse_config
+from secretkit.config.schema import Config
+from secretkit.config.show import settings, shown_url
+
+TEXT = b"""
+[providers.vault]
+type = "vault"
+auth = { method = "approle", retry = true, list = ["a", "b"] }
+[credentials.claude]
+kind = "anthropic-api-key"
+source = ["env:A", "vault:x#y"]
+ttl = "90s"
+[rotation.claude]
+target = "anthropic-api-key"
+every = "30d"
+"""
+
+
+def test_each_effective_value_with_its_origin():
+    config = parse_config(TEXT, file=Path("/f.toml"))
+    assert isinstance(config, Config)
+    shown = {s.key_path: (s.value, str(s.origin)) for s in settings(config)}
+    assert shown["credentials.claude.source"] == (
+        "env:A, vault:x#y",
+        "/f.toml:7 credentials.claude.source",
+    )
+    assert shown["credentials.claude.ttl"] == ("1m30s", "/f.toml:8 credentials.claude.ttl")
+    assert shown["providers.vault.auth.list"] == ("a, b", "/f.toml:4 providers.vault.auth.list")
+    assert shown["providers.vault.auth.retry"][0] == "true"
+    assert shown["leases.ttl"] == ("15m", "default")
+    assert shown["leases.renew_at"] == ("0.6", "default")
+    assert shown["rotation.claude.every"][0] == "30d"
+    assert "rotation.claude.overlap" not in shown
+
+
+def test_the_password_of_a_ledger_url_is_not_shown():
+    for url in ("postgresql://u:hunter2@h:5432/d?x=1", "postgresql://h/d?password=hunter2"):
+        config = dataclasses.replace(Config(), ledger_url=url)
+        assert "hunter2" not in repr(settings(config))
+    assert shown_url("postgresql://u:hunter2@h:5432/d") == "postgresql://u:***@h/d"
+    assert shown_url("postgresql://[u:hunter2@h/d") == "***"
+    assert shown_url("sqlite:////x") == "sqlite:////x"
