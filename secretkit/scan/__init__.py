@@ -1,1 +1,1 @@
-"""."""
+"""Finds leaked keys: rules, and an engine that runs them over text. Stands alone."""

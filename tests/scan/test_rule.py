@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from secretkit.errors import ConfigError
+from secretkit.scan.engine import Engine
+from secretkit.scan.rule import built_in_rules, parse_rules
+
+RULES = built_in_rules()
+ENGINE = Engine(RULES)
+GOOD = """
+issuer = "acme"
+[[rule]]
+id = "acme-key"
+description = "Acme key"
+pattern = 'acme-[a-z]{8}'
+keywords = ["acme-"]
+severity = "high"
+confidence = "high"
+matches = [["ac", "me-", { of = "ab", length = 8 }]]
+misses = [["acme-x"]]
+"""
+
+
+def test_every_issuer_asked_for_has_rules():
+    issuers = {rule.issuer for rule in RULES}
+    assert issuers >= {
+        "anthropic",
+        "aws",
+        "vault",
+        "github",
+        "gitlab",
+        "slack",
+        "google",
+        "openai",
+        "stripe",
+        "npm",
+        "jwt",
+        "pem",
+        "url",
+    }
+
+
+def test_ids_are_unique():
+    assert len({rule.id for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_a_rule_finds_its_own_examples_and_passes_over_its_misses(rule):
+    assert rule.matches
+    assert rule.misses
+    for example in rule.matches:
+        assert rule.id in {match.rule_id for match in ENGINE.find(f'key = "{example}"\n')}
+    for example in rule.misses:
+        assert rule.id not in {match.rule_id for match in ENGINE.find(f'key = "{example}"\n')}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_every_match_holds_one_of_the_keywords(rule):
+    for example in rule.matches:
+        found = re.search(rule.pattern, example)
+        assert found is not None
+        assert any(keyword in found.group() for keyword in rule.keywords)
+
+
+def test_an_example_is_joined_from_its_pieces():
+    (rule,) = parse_rules(GOOD, file="acme.toml")
+    assert rule.matches == ("acme-abababab",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("issuer", "isuer", "issuer"),
+        ("[[rule]]", "[rule]", "issuer"),
+        ("keywords", "keyword", "keyword"),
+        ('"high"', '"huge"', "severity"),
+        ('["acme-"]', "[]", "keyword"),
+        ('["acme-"]', '[""]', "keyword"),
+        ("{8}'", "{8'", "TOML|pattern"),
+        ("acme-[a-z]", "acme-[a-z", "pattern"),
+        ("issuer = ", "issuer ", "TOML"),
+    ],
+)
+def test_a_rule_file_that_is_wrong_is_refused_with_its_name(old, new, says):
+    if "{8'" in new:
+        new = "{8}('"
+    with pytest.raises(ConfigError, match=says) as caught:
+        parse_rules(GOOD.replace(old, new), file="acme.toml")
+    assert caught.value.file == "acme.toml"
