@@ -1,1 +1,42 @@
-"""."""
+"""What users of secretkit test with: fakes that pass the same tests as the real thing.
+
+``FakeClock``, ``MemoryProvider``, ``ProviderContract``, ``ClaudeStub`` and ``LeakGuard``, each
+imported on first use. The pytest plugin ``secretkit.testing.plugin`` gives them as fixtures.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from secretkit.testing.claude import ClaudeStub
+    from secretkit.testing.clock import FakeClock
+    from secretkit.testing.contract import ProviderContract
+    from secretkit.testing.guard import LeakGuard
+    from secretkit.testing.memory import MemoryProvider
+
+__all__ = ["ClaudeStub", "FakeClock", "LeakGuard", "MemoryProvider", "ProviderContract"]
+
+_HOMES: Final = {
+    "ClaudeStub": "claude",
+    "FakeClock": "clock",
+    "LeakGuard": "guard",
+    "MemoryProvider": "memory",
+    "ProviderContract": "contract",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted(__all__)
