@@ -1,1 +1,1 @@
-"""."""
+"""Providers: one file a store. The registry finds them by name; none imports another."""
