@@ -12,9 +12,10 @@
         def ref(self, name: str) -> SecretRef:
             return SecretRef("mine", name)
 
+A store that can be written inherits :class:`WritableContract`, which asks more of it.
+
 pytest makes one object per test, so state may live on ``self``; an autouse fixture of your own
-class is the place for a temporary directory. Tests of abilities that the provider does not have
-skip.
+class is the place for a temporary directory.
 """
 # ruff: noqa: S101 - these are tests, which pytest rewrites
 
@@ -35,15 +36,15 @@ from secretkit.errors import (
     SecretkitError,
     SecretNotFoundError,
 )
-from secretkit.ports import Provider, Versioned
-from secretkit.testing.contract_hooks import AWKWARD, LIMIT, in_threads
+from secretkit.ports import Listable, Provider, Versioned, Writable
+from secretkit.testing.contract_hooks import AWKWARD, LIMIT, ContractHooks, in_threads
 from secretkit.testing.contract_writing import WritingContract
 from secretkit.testing.trace import assert_no_trace
 
-__all__ = ["AWKWARD", "ProviderContract", "assert_no_trace"]
+__all__ = ["AWKWARD", "ProviderContract", "WritableContract", "assert_no_trace"]
 
 
-class ProviderContract(WritingContract):
+class ProviderContract(ContractHooks):
     """Inherit, fill in three methods, and set what the store cannot do."""
 
     @pytest.mark.parametrize("kind", AWKWARD)
@@ -55,7 +56,10 @@ class ProviderContract(WritingContract):
 
     def test_it_is_a_provider(self) -> None:
         """The object has the one method a Provider needs."""
-        assert isinstance(self.make_provider(), Provider)
+        provider = self.make_provider()
+        assert isinstance(provider, Provider)
+        if isinstance(provider, (Writable, Listable)):
+            assert isinstance(self, WritableContract), "inherit WritableContract for this store"
 
     def test_a_missing_secret_is_not_found(self) -> None:
         """Asked, and not there: SecretNotFoundError with the reference and a hint."""
@@ -184,3 +188,7 @@ class ProviderContract(WritingContract):
                 provider.fetch(ref, timeout=self.timeout)
             assert caught.value.hint, f"no hint for {ref}"
             assert_no_trace(caught.value, canary)
+
+
+class WritableContract(ProviderContract, WritingContract):
+    """The same, and what a store that can be written or listed must do besides."""

@@ -1,4 +1,4 @@
-"""The part of the provider contract that is about writing; it skips for a store that cannot."""
+"""The part of the provider contract that is about writing and listing."""
 
 # ruff: noqa: S101 - these are tests, which pytest rewrites
 

@@ -5,11 +5,11 @@ from typing import ClassVar
 
 from secretkit.broker.clock import SystemClock
 from secretkit.core.ref import SecretRef
-from secretkit.testing.contract import ProviderContract
+from secretkit.testing.contract import WritableContract
 from secretkit.testing.memory import MemoryProvider
 
 
-class TestMemory(ProviderContract):
+class TestMemory(WritableContract):
     timeout: ClassVar[timedelta] = timedelta(seconds=5)
 
     def setup_method(self) -> None:
