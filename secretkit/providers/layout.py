@@ -1,0 +1,71 @@
+"""The local store's tables: laid out in an empty file, and their header read."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from secretkit.errors import IntegrityError, LedgerError
+from secretkit.providers.header import DAMAGED, DAMAGED_HINT, Header
+from secretkit.providers.rowset import HEADER_ID, STATE_ID, RowSet, write_state
+
+if TYPE_CHECKING:
+    from secretkit.providers.connections import Session
+    from secretkit.providers.sealing import RowSealer
+
+__all__ = ["lay_out", "read_header"]
+
+_APPLICATION_ID: Final = 0x736B6974  # "skit": what file(1) may tell the store by
+_SCHEMA: Final = (
+    "CREATE TABLE meta (id INTEGER PRIMARY KEY, value BLOB NOT NULL)",
+    (
+        "CREATE TABLE row (name BLOB NOT NULL, version INTEGER NOT NULL, created INTEGER NOT NULL,"
+        " nonce BLOB NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (name, version)) WITHOUT ROWID"
+    ),
+)
+
+
+def lay_out(connection: sqlite3.Connection, header: bytes, sealer: RowSealer, *, path: str) -> None:
+    """Write the tables into an empty file, all or nothing."""
+    _refuse_used(connection, path)
+    if connection.execute("PRAGMA journal_mode=WAL").fetchone() != ("wal",):
+        raise LedgerError(
+            f"{path} cannot have a write-ahead log", hint="put it on a local file system"
+        )
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        _refuse_used(connection, path)  # again: another process may have been quicker
+        connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        for number, value in ((HEADER_ID, header), (STATE_ID, b"")):
+            connection.execute("INSERT INTO meta VALUES (?, ?)", (number, value))
+        write_state(connection, RowSet(header, 1, 0, {}), sealer)
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):  # what broke it is being raised already
+                connection.execute("ROLLBACK")
+
+
+def _refuse_used(connection: sqlite3.Connection, path: str) -> None:
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+        raise LedgerError(
+            f"there is a database at {path} already",
+            hint="use it as it is, or move it away first; it is never overwritten",
+        )
+
+
+def read_header(session: Session) -> Header:
+    """Give the header, not yet authenticated.
+
+    Raises:
+        IntegrityError: if there is none, or it is malformed.
+    """
+    connection = session.connection
+    # Another journal mode was not set by us, and setting it back would change a damaged file.
+    if session.memory is None and connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        raise IntegrityError(DAMAGED, hint=DAMAGED_HINT)
+    found = connection.execute("SELECT value FROM meta WHERE id=?", (HEADER_ID,)).fetchone()
+    return Header.decode(found[0] if found else None)
