@@ -229,7 +229,7 @@ def _reachable(start: object, *, depth: int) -> list[object]:
             if isinstance(thing, stop) or thing is sys.modules:
                 continue
             for name in dir(thing):
-                if name in {"__globals__", "__builtins__"}:  # leads to the whole interpreter
+                if name in {"__globals__", "__builtins__", "co_lnotab"}:  # all modules; deprecated
                     continue
                 child = getattr(thing, name, None)
                 if id(child) not in seen:
