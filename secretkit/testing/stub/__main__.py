@@ -41,7 +41,11 @@ _NEXT_SECONDS: Final = frozenset(("delay", "pace"))
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until the input ends (``--control``) or a signal comes."""
-    parser = argparse.ArgumentParser(prog="python -m secretkit.testing.stub", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m secretkit.testing.stub",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--log", type=Path, default=None, help="append a JSON line a request")
     parser.add_argument("--control", action="store_true", help="read commands from stdin")

@@ -1,0 +1,110 @@
+"""WrittenFiles: the files this process wrote, and what changed below a test's directories."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["WrittenFiles"]
+
+_WRITES: Final = os.O_WRONLY | os.O_RDWR
+_Signature = tuple[int, int, int]
+
+
+class WrittenFiles:
+    """Notes the files that Python code opens for writing or renames, by an audit hook.
+
+    The hook stays in the interpreter for good (PEP 578); after ``close`` it does nothing.
+    What child processes write is found by comparing directories. Bytecode caches are passed over.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._opened: set[str] = set()
+        self._seen: dict[Path, _Signature] = {}
+        self._cwd: tuple[Path, dict[Path, _Signature]] | None = None
+        self._is_on = True
+        sys.addaudithook(self._hear)
+
+    def begin(self) -> None:
+        """Forget the last test, and remember the files that stand in the working directory."""
+        with self._lock:
+            self._opened.clear()
+        self._seen.clear()
+        here = _cwd()
+        self._cwd = None if here is None else (here, dict(_regular(_entries(here))))
+
+    def changed(self, *trees: Path) -> list[Path]:
+        """Give the files that were written since the last call: each once per state it was in.
+
+        Below ``trees`` at any depth, directly in the working directory, and wherever this process
+        opened one for writing.
+        """
+        with self._lock:
+            opened, self._opened = self._opened, set()
+        paths = [Path(name) for name in opened]
+        for tree in trees:
+            paths += [Path(top, name) for top, _, names in os.walk(tree) for name in names]
+        if self._cwd is not None and self._cwd[0] == _cwd():
+            before = self._cwd[1]
+            now = _regular(_entries(self._cwd[0]))
+            paths += [path for path, signature in now if before.get(path) != signature]
+        fresh = []
+        for path, signature in _regular(paths):
+            if self._seen.get(path) != signature and "__pycache__" not in path.parts:
+                self._seen[path] = signature
+                fresh.append(path)
+        return fresh
+
+    def close(self) -> None:
+        """Stop noting."""
+        self._is_on = False
+
+    def _hear(self, event: str, args: tuple[object, ...]) -> None:
+        if event == "open":
+            if self._is_on and isinstance(args[2], int) and args[2] & _WRITES:
+                self._keep(args[0])
+        elif event == "os.rename" and self._is_on:
+            self._keep(args[1])
+
+    def _keep(self, path: object) -> None:
+        # An error in an audit hook would come out of the caller's own open().
+        if isinstance(path, (str, bytes, os.PathLike)):
+            try:
+                name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - of any path-like, fast
+            except (OSError, ValueError):
+                return
+            with self._lock:
+                self._opened.add(name)
+
+
+def _cwd() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # it was removed
+        return None
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        with os.scandir(directory) as entries:
+            return [Path(entry.path) for entry in entries]
+    except OSError:
+        return []
+
+
+def _regular(paths: Iterable[Path]) -> Iterator[tuple[Path, _Signature]]:
+    for path in paths:
+        try:
+            facts = path.stat(follow_symlinks=False)
+        except (OSError, ValueError):
+            continue
+        if stat.S_ISREG(facts.st_mode):
+            yield path, (facts.st_mtime_ns, facts.st_size, facts.st_ino)
