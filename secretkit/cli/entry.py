@@ -1,0 +1,82 @@
+"""The console script: runs one command and turns its end into an exit code.
+
+No traceback ever reaches the user: its frames and its text could hold a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from secretkit.cli import exits
+from secretkit.cli.output import printable
+from secretkit.cli.session import Session
+from secretkit.errors import SecretkitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``secretkit`` with ``arguments`` (default: the process's) and give its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    session = Session()
+    if given[:1] == ["token"]:
+        from secretkit.cli import fast  # noqa: PLC0415 - only the one command needs it
+
+        ask = fast.token_request(given[1:], session)
+        if ask is not None:
+            return _ended(session, ask)
+    from secretkit.cli.root import run  # noqa: PLC0415 - imports click, which token spares
+
+    return _ended(session, lambda: run(given, session))
+
+
+def _ended(session: Session, work: Callable[[], int]) -> int:
+    """Do the work, close the session, flush stdout; translate each way it can end."""
+    try:
+        try:
+            code = work()
+        finally:
+            session.close()
+        sys.stdout.flush()
+    except SecretkitError as error:
+        return _fail(session, error)
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # What is left in the buffer would fail again at exit, loudly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the last place that can keep its text to itself
+        return _defect(error)
+    return code
+
+
+def _fail(session: Session, error: SecretkitError) -> int:
+    """Say what failed, why, and what to type next."""
+    what = f"secretkit {session.command}".strip()
+    lines = [f"{what}: {exits.verdict(error)}", str(error) or type(error).__name__]
+    if error.hint:
+        lines.append(f"hint: {error.hint}")
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
+    return exits.NOT_STARTED if session.command == "run" else exits.exit_code(error)
+
+
+def _defect(error: Exception) -> int:
+    place = "?"
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if "secretkit" in code.co_filename or place == "?":
+            place = f"{code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    sys.stderr.write(
+        f"secretkit: this is a bug, not your mistake: {type(error).__name__} at {place}\n"
+        "its text is withheld, because it could hold a secret\n"
+        "hint: report the line above, with the output of secretkit version\n"
+    )
+    return exits.DEFECT

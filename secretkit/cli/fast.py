@@ -1,0 +1,56 @@
+"""``secretkit token NAME`` without click: git, curl and agents run it again and again.
+
+Anything but the plain form is left to click.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from secretkit.cli.output import is_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from secretkit.cli.session import Session
+
+__all__ = ["token_request"]
+
+
+def token_request(arguments: Sequence[str], session: Session) -> Callable[[], int] | None:
+    """Give the work that the plain form asks for, or None to let click look at it."""
+    options: dict[str, str] = {}
+    names: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        option, equals, value = word.partition("=")
+        if option in {"-c", "--config", "--timeout"}:
+            if not equals and not rest:
+                return None
+            options[option.lstrip("-")[0]] = value if equals else rest.pop(0)
+        elif word in {"--json", "-q", "--quiet"}:
+            options[word.lstrip("-")[0]] = word
+        elif word.startswith("-"):
+            return None
+        else:
+            names.append(word)
+    if len(names) != 1 or is_terminal():
+        return None
+    return lambda: _token(names[0], options, session)
+
+
+def _token(name: str, options: dict[str, str], session: Session) -> int:
+    from secretkit.cli.handout import hand_out_token  # noqa: PLC0415 - after the arguments fit
+
+    session.command = "token"
+    session.json, session.quiet = "j" in options, "q" in options
+    if "c" in options:
+        session.config_file = Path(options["c"])
+    if "t" in options:
+        from secretkit.config.duration import parse_duration  # noqa: PLC0415 - rarely given
+
+        session.timeout = parse_duration(options["t"])
+    hand_out_token(session, name)
+    return 0

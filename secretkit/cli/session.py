@@ -1,0 +1,141 @@
+"""Session: one run of the command line. It knows the global options and opens what they name.
+
+No click here: ``secretkit token`` must not pay for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from secretkit.cli.output import Cell, print_json, print_rows, printable
+from secretkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from secretkit.config.schema import Config
+    from secretkit.core.ref import SecretRef
+    from secretkit.ports import Event
+    from secretkit.wiring import Toolkit
+
+__all__ = ["Session", "local_ref"]
+
+
+class Session:
+    """The global options of one command, and the toolkit they lead to, opened on first use."""
+
+    def __init__(self) -> None:
+        self.command = ""
+        self.config_file: Path | None = None
+        self.json = False
+        self.quiet = False
+        self.verbose = False
+        self.color = "auto"
+        self.timeout: timedelta | None = None
+        self._toolkit: Toolkit | None = None
+        self._holder = ""
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The process's environment."""
+        return os.environ  # noqa: TID251 - init and trust run without a configuration to wire
+
+    @property
+    def cwd(self) -> Path:
+        """The current directory."""
+        return Path.cwd()
+
+    def config(self) -> Config:
+        """Read the configuration in force, with ``--timeout`` applied; notices go to stderr."""
+        from secretkit.config.load import find_and_load, with_timeout  # noqa: PLC0415 - not for help
+        from secretkit.config.origin import Origin, OriginKind  # noqa: PLC0415 - see above
+
+        config = find_and_load(self.config_file, environ=self.environ, cwd=self.cwd)
+        for notice in config.notices:
+            self.say(notice)
+        if self.timeout is None:
+            return config
+        argument = Origin(kind=OriginKind.ARGUMENT, place="--timeout")
+        return with_timeout(config, self.timeout, origin=argument)
+
+    @property
+    def toolkit(self) -> Toolkit:
+        """The objects of the configuration in force."""
+        if self._toolkit is None:
+            from secretkit.wiring import Toolkit  # noqa: PLC0415 - not for help
+
+            self._toolkit = Toolkit(self.config(), environ=self.environ)
+        return self._toolkit
+
+    @property
+    def fetch_timeout(self) -> timedelta:
+        """How long one fetch may take."""
+        return self.toolkit.config.policy.fetch_timeout
+
+    def now(self) -> datetime:
+        """Give the wall-clock time."""
+        return self.toolkit.clock.now()
+
+    def audit(self, event: Event, *, name: str = "", ref: str = "") -> None:
+        """Write what is about to be done into the audit.
+
+        Raises:
+            LedgerError: if that cannot be written; then the command must not go on.
+        """
+        from secretkit.ports import AuditEvent  # noqa: PLC0415 - not for help
+
+        self.toolkit.ledger().record(
+            AuditEvent(event=event, at=self.now(), holder=self.holder, name=name, ref=ref)
+        )
+
+    @property
+    def holder(self) -> str:
+        """Who acts, for the audit: this process."""
+        if not self._holder:
+            from secretkit.wiring import holder  # noqa: PLC0415 - not for help
+
+            self._holder = holder()
+        return self._holder
+
+    def say(self, text: str) -> None:
+        """Print a line of prose on stderr, unless ``--quiet``."""
+        if not self.quiet:
+            sys.stderr.write(f"{printable(text)}\n")
+
+    def rows(
+        self, noun: str, rows: Sequence[Mapping[str, Cell]], *, columns: Sequence[str]
+    ) -> None:
+        """Print rows; with ``--json`` an object that holds all their fields under ``noun``."""
+        if self.json:
+            print_json({noun: [dict(row) for row in rows]})
+        else:
+            print_rows(rows, columns, color=self.color)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        toolkit, self._toolkit = self._toolkit, None
+        if toolkit is not None:
+            toolkit.close()
+
+
+def local_ref(name: str) -> SecretRef:
+    """Read ``name`` as a reference, or as the name of a secret in the local store.
+
+    Raises:
+        ConfigError: for text that is itself a secret: it stands in the shell's history now.
+        RefError: for text that is neither.
+    """
+    from secretkit.config.literal import literal_text  # noqa: PLC0415 - not for help
+    from secretkit.core.ref import SecretRef  # noqa: PLC0415 - see above
+
+    if literal_text(name.encode(errors="replace")) is not None:
+        del name
+        raise ConfigError(
+            "the name is a secret itself, and now stands in the shell's history",
+            hint="revoke that key; then give a name: secretkit set NAME asks for the value",
+        )
+    return SecretRef.parse(name) if ":" in name else SecretRef("local", name)
