@@ -147,6 +147,7 @@ class ClaudeStub:
 
     @reply.setter
     def reply(self, text: str) -> None:
+        """Let every later message say ``text``."""
         self._api.reply = text
 
     def down(self) -> None:
