@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from functools import cache
@@ -360,3 +361,39 @@ def test_the_package_has_at_most_twenty_public_names(imported):
     public = [one for one in imported["public"] if not one.startswith("__")]
     assert len(public) <= 20
     assert sorted(public) == sorted(set(public))
+
+
+PAPERS = [ROOT / "SECURITY.md", ROOT / "docs" / "threat-model.md"]
+PROMISES = [
+    (paper.name, test)
+    for paper in PAPERS
+    for test in re.findall(r"`(tests/[^`]+\.py(?:::\w+)?)`", paper.read_text("utf-8"))
+]
+
+
+@pytest.mark.parametrize(("paper", "test"), PROMISES)
+def test_every_promise_links_to_a_test_that_exists(paper, test):
+    path, _, function = test.partition("::")
+    assert (ROOT / path).is_file(), f"{paper} promises what {path} tests, and there is no such file"
+    defined = {node.name for node in tree(ROOT / path).body if isinstance(node, ast.FunctionDef)}
+    assert not function or function in defined, f"{paper}: {path} has no test {function}"
+
+
+def test_every_row_of_a_table_of_promises_names_a_test():
+    rows = 0
+    for paper in PAPERS:
+        inside = False
+        for line in paper.read_text("utf-8").splitlines():
+            inside = line.startswith("| promise |") or (inside and line.startswith("|"))
+            if inside and not line.startswith(("| promise |", "|---")):
+                rows += 1
+                assert "`tests/" in line, f"{paper.name}: {line}"
+    assert rows > 20
+
+
+def test_the_papers_a_repository_needs_are_there():
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
+    assert "## Supported versions" in (ROOT / "SECURITY.md").read_text()
+    assert "## Out of scope" in (ROOT / "SECURITY.md").read_text()
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+    assert "make lint" in (ROOT / "CONTRIBUTING.md").read_text()
