@@ -177,6 +177,7 @@ class Engine:
             self._failed(state, flight, _defect(state, error))
         else:
             self._landed(state, flight, held)
+        flight.job = None  # the timer for its deadline still holds the flight: free the engine
 
     def _landed(self, state: State, flight: Flight, held: Held) -> None:
         with self._lock:

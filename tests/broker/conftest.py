@@ -1,11 +1,6 @@
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from world import World  # noqa: E402
+from broker.world import World
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import asyncio
 import threading
 
 import pytest
-from world import MINUTE, World, until
 
+from broker.world import MINUTE, World, until
 from secretkit.broker.aio import AsyncBroker
 from secretkit.errors import AccessDeniedError, ProviderUnavailableError
 
