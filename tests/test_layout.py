@@ -28,6 +28,8 @@ LONGER = {
 
 # A name that ends with "/" stands for a whole room.
 REVEALS = {
+    "cli/handout.py": "hands one value to the program that asked for it on standard output",
+    "cli/output.py": "prints one value, because get was asked to",
     "cli/rehearsal.py": "the demo tells its stand-in server which keys to accept",
     "core/credential.py": "checks the shape of a key before it can reach a header",
     "core/secret.py": "compares two secrets in constant time",
@@ -36,6 +38,7 @@ REVEALS = {
     "ledger/postgres.py": "hands the URL to the database driver",
     "providers/contents.py": "takes one field out of a JSON document",
     "providers/dotenv.py": "takes one variable out of a .env file",
+    "providers/keyring.py": "hands the value to the operating system's keyring",
     "providers/keysource.py": "derives the local store's key from a passphrase or the keyring",
     "providers/ownership.py": "writes a key file that only its owner can read",
     "providers/sealing.py": "encrypts the value, and reveals the keys it does so with",
@@ -47,6 +50,11 @@ DANGEROUS = {
     "testing/contract.py": "pickles what a provider gives, to prove that no value is in it",
     "testing/guard.py": "pickles an error, to prove that no value is in it",
     "testing/trace.py": "pickles an error, to prove that no value is in it",
+}
+
+FOREIGN = {
+    "providers/keyring_backend.py": "the operating system's own keyring, from a table in that file",
+    "providers/registry.py": "what an entry point names: a plug-in that the user installed",
 }
 
 IMPURE = "core, errors and ports are pure: facts in, verdict out. Take the fact as a parameter"
@@ -235,26 +243,30 @@ def test_core_errors_and_ports_read_no_clock_and_no_file(path):
 
 
 def _imported_by_name(path: Path) -> list[str]:
-    """What is imported through a call: the module's name, or "?" if it is worked out."""
+    """What is imported through a call: as much of the module's name as stands there, or "?"."""
     found = []
     for call in calls(path):
         if called(call).split(".")[-1] in {"import_module", "__import__"}:
             target = call.args[0]
-            found.append(target.value if isinstance(target, ast.Constant) else "?")
+            start = target.values[0] if isinstance(target, ast.JoinedStr) else target
+            found.append(str(start.value) if isinstance(start, ast.Constant) else "?")
     return found
 
 
 def test_only_from_config_reaches_up_and_only_by_name():
-    """docs/decisions/0003: outside the lazy package roots one module imports ours by name."""
-    by_name = {
-        name(path): set(found)
-        for path in MODULES
-        if path.name != "__init__.py" and (found := _imported_by_name(path))
-    }
-    assert by_name == {
-        "broker/blocking.py": {"secretkit.wiring"},
-        "providers/registry.py": {"?"},  # what an entry point names
-    }
+    """docs/decisions/0003: outside the lazy package roots one module imports a room above it."""
+    foreign, upward = set(), {}
+    for path in MODULES:
+        if path.name == "__init__.py":
+            continue
+        room = "secretkit." + name(path).split("/")[0]
+        for target in _imported_by_name(path):
+            if target == "?":
+                foreign.add(name(path))
+            elif not target.startswith(f"{room}."):
+                upward.setdefault(name(path), set()).add(target)
+    assert upward == {"broker/blocking.py": {"secretkit.wiring"}}
+    assert foreign == FOREIGN.keys(), "say in FOREIGN what is imported by a name worked out here"
 
 
 def test_a_lazy_package_root_imports_only_from_its_own_room_by_name():
