@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from secretkit.ports import Event
     from secretkit.wiring import Toolkit
 
-__all__ = ["Session", "local_ref"]
+__all__ = ["Session", "given_ref", "local_ref"]
 
 
 class Session:
@@ -122,20 +122,25 @@ class Session:
             toolkit.close()
 
 
-def local_ref(name: str) -> SecretRef:
-    """Read ``name`` as a reference, or as the name of a secret in the local store.
+def given_ref(text: str) -> SecretRef:
+    """Read a reference that was given as an argument.
 
     Raises:
-        ConfigError: for text that is itself a secret: it stands in the shell's history now.
-        RefError: for text that is neither.
+        ConfigError: for text that holds a secret: it stands in the shell's history now.
+        RefError: for text that is no reference.
     """
     from secretkit.config.literal import literal_text  # noqa: PLC0415 - not for help
     from secretkit.core.ref import SecretRef  # noqa: PLC0415 - see above
 
-    if literal_text(name.encode(errors="replace")) is not None:
-        del name
+    if literal_text(text.encode(errors="replace")) is not None:
+        del text
         raise ConfigError(
-            "the name is a secret itself, and now stands in the shell's history",
+            "the name holds a secret, which now stands in the shell's history",
             hint="revoke that key; then give a name: secretkit set NAME asks for the value",
         )
-    return SecretRef.parse(name) if ":" in name else SecretRef("local", name)
+    return SecretRef.parse(text)
+
+
+def local_ref(name: str) -> SecretRef:
+    """Read a reference, or the bare name of a secret in the local store; see ``given_ref``."""
+    return given_ref(name if ":" in name else f"local:{name}")

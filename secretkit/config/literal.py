@@ -58,7 +58,8 @@ def literal_text(raw: bytes) -> tuple[str, int] | None:
 def literal_option(values: object, *, path: KeyPath, source: Source) -> ConfigError | None:
     """Give an error for the first option that should be a reference and is not, or None."""
     for where, value in _leaves(values, path):
-        if any(_NAMES.fullmatch(part.replace("-", "_")) for part in where[len(path) :]):
+        # Only the innermost name counts: a store's key = { type = …, path = … } says where it is.
+        if len(where) > len(path) and _NAMES.fullmatch(where[-1].replace("-", "_")):
             bad = not _is_ref(value)
         else:
             bad = isinstance(value, str) and url_password(value)
