@@ -23,6 +23,7 @@ __all__ = [
     "AuditReport",
     "Change",
     "Clock",
+    "Closable",
     "CredentialSource",
     "Event",
     "Fetched",
@@ -177,6 +178,15 @@ class Revocable(Protocol):
         ...
 
 
+@runtime_checkable
+class Closable(Protocol):
+    """A provider that holds something open, such as a connection."""
+
+    def close(self) -> None:
+        """Let it go; safe to repeat. The provider may be used again, and opens it again."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderContext:
     """What a provider may use of the world; wiring fills it, tests pass their own.
@@ -185,7 +195,7 @@ class ProviderContext:
     """
 
     clock: Clock
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     rng: Rng
     config_dir: str
     state_dir: str

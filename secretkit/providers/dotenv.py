@@ -7,7 +7,7 @@ with one malformed line is refused whole, because an open quote there swallows t
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from secretkit.core.secret import Secret
@@ -33,7 +33,7 @@ __all__ = ["DotenvProvider"]
 class DotenvProvider:
     """Reads ``.env`` files, anew for each fetch. Stateless, thread-safe."""
 
-    context: ProviderContext
+    context: ProviderContext = field(repr=False)
 
     @classmethod
     def open(cls, options: Mapping[str, object], context: ProviderContext) -> Self:

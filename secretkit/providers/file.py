@@ -6,7 +6,7 @@ Options: ``root`` (paths start there and may not leave it, by a link either) and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from secretkit.errors import ConfigError, RefError, SecretError
@@ -30,7 +30,7 @@ __all__ = ["FileProvider"]
 class FileProvider:
     """Reads mounted secrets, opening the path anew for each fetch. Stateless, thread-safe."""
 
-    context: ProviderContext
+    context: ProviderContext = field(repr=False)
     root: str = ""
     newline: str = "keep"
 
