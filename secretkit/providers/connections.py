@@ -16,7 +16,7 @@ import weakref
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from secretkit.errors import IntegrityError, LedgerError, ProviderUnavailableError
+from secretkit.errors import IntegrityError, LedgerError, ProviderError, ProviderUnavailableError
 from secretkit.providers import ownership
 from secretkit.providers.header import DAMAGED_HINT
 
@@ -99,7 +99,9 @@ class Connections:
                 milliseconds = max(0, int(patience.total_seconds() * 1000))
                 session.connection.execute(f"PRAGMA busy_timeout={milliseconds}")
                 yield session
-            except (sqlite3.Error, LedgerError):
+            except ProviderError:
+                raise  # an answer, not a failure
+            except BaseException:
                 keep = False  # what SQLite's cache holds after a failure is not worth trusting
                 raise
             finally:
@@ -187,6 +189,8 @@ def translated(path: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raised: Exception = _translate(error, path)
+    except UnicodeDecodeError:  # sqlite3 decodes SQLite's message, which quotes the damaged schema
+        raised = IntegrityError(f"the local store {path} is damaged", hint=DAMAGED_HINT)
     except FileNotFoundError:
         raised = ProviderUnavailableError(
             f"there is no local store at {path}", hint="make one with: secretkit init"

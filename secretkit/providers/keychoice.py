@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
 from secretkit.errors import ConfigError, ProviderUnavailableError
+from secretkit.ports import Writable
 from secretkit.providers.options import Options
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from secretkit.ports import ProviderContext
     from secretkit.providers.keysource import KeySource
 
-__all__ = ["key_source", "located"]
+__all__ = ["in_state_dir", "key_source", "located"]
 
 _CREDENTIALS: Final = "$CREDENTIALS_DIRECTORY/"
 _KEY_NAME: Final = "secretkit-local-store"
@@ -37,12 +38,10 @@ def key_source(table: Mapping[str, object], context: ProviderContext) -> KeySour
     )
     given = Options(table, type_name=f"local ({kind})", known=kinds[kind])
     if kind == "key-file":
-        path = given.text("path") or f"{context.state_dir}/keys/store.key"
+        path = given.text("path") or in_state_dir("keys/store.key", context)
         return keysource.KeyFile(located(path, "key.path", context))
     if kind == "keyring":
-        return keysource.KeyringKey(
-            _from_keyring(given.text("service", default="secretkit"), context)
-        )
+        return _keyring(given.text("service", default="secretkit"), context)
     variable = given.text("env")
     if not variable:
         raise given.wrong("env", expected="the name of the variable that holds the passphrase")
@@ -54,20 +53,39 @@ def _from_environ(variable: str, context: ProviderContext) -> Callable[[], Secre
         if not context.environ.get(variable):
             raise ProviderUnavailableError(
                 f"the passphrase of the local store is not in the variable {variable}",
-                hint=f"export {variable} before starting, or choose another key",
+                hint=f"set {variable} for this process, or choose another key source",
             )
         return Secret(context.environ[variable])
 
     return ask
 
 
-def _from_keyring(service: str, context: ProviderContext) -> Callable[[], Secret]:
+def _keyring(service: str, context: ProviderContext) -> KeySource:
+    from secretkit.providers.keysource import KeyringKey  # noqa: PLC0415 - not for a --help
+
     ref = SecretRef(provider="keyring", path=f"{service}/{_KEY_NAME}")
 
-    def ask() -> Secret:
+    def fetch() -> Secret:
         return context.resolve("keyring").fetch(ref, timeout=_PATIENCE).secret
 
-    return ask
+    def keep(key: Secret) -> None:
+        keyring = context.resolve("keyring")
+        if not isinstance(keyring, Writable):
+            raise ConfigError("the keyring provider cannot be written", key_path="key.type")
+        keyring.write(ref, key, expected_version="0")
+
+    return KeyringKey(fetch, keep)
+
+
+def in_state_dir(name: str, context: ProviderContext) -> str:
+    """Give a default path.
+
+    Raises:
+        ConfigError: if there is no state directory.
+    """
+    if not context.state_dir.startswith("/"):
+        raise ConfigError("there is no state directory", hint="set path and key.path to files")
+    return f"{context.state_dir.rstrip('/')}/{name}"
 
 
 def located(path: str, key_path: str, context: ProviderContext) -> str:

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from secretkit.core.secret import Secret
-from secretkit.errors import ConfigError, IntegrityError, LedgerError, ProviderUnavailableError
+from secretkit.errors import (
+    ConfigError,
+    IntegrityError,
+    LedgerError,
+    ProviderUnavailableError,
+    SecretNotFoundError,
+)
 from secretkit.providers import ownership
 from secretkit.providers.header import DAMAGED, DAMAGED_HINT, WrappedKey
 from secretkit.providers.sealing import KEY_BYTES, SealingKey, frame, unwrap, wrap
@@ -44,6 +50,10 @@ class KeySource(Protocol):
             ProviderUnavailableError: if the source has no key to try.
             AccessDeniedError: if the key may not be read, or others could read it.
         """
+        ...
+
+    def create(self) -> None:
+        """Make the key if there is none and one can be made. A key is never replaced."""
         ...
 
     def spend(self) -> None:
@@ -140,12 +150,24 @@ class KeyFile(_Stored):
 
 
 class KeyringKey(_Stored):
-    """A key that the OS keyring keeps. ``fetch`` asks it and raises what that provider raises."""
+    """A key that the OS keyring keeps.
+
+    ``fetch`` asks for it and ``keep`` stores a first one; both raise what the keyring's provider
+    raises.
+    """
 
     kind = "keyring"
 
-    def __init__(self, fetch: Callable[[], Secret]) -> None:
+    def __init__(self, fetch: Callable[[], Secret], keep: Callable[[Secret], object]) -> None:
         self._fetch = fetch
+        self._keep = keep
+
+    def create(self) -> None:
+        """Store a fresh key, unless the keyring has one."""
+        try:
+            self._fetch()
+        except SecretNotFoundError:
+            self._keep(new_key_text())
 
     def _kek(self) -> SealingKey:
         return _key_from_text(self._fetch().reveal().encode(), where="the keyring")
@@ -212,6 +234,9 @@ class Passphrase:
             raise IntegrityError(DAMAGED, hint=DAMAGED_HINT)
         kek = _stretch(self._ask(), *known)
         return _opened(kek, wrapped.sealed, self._bound(context, wrapped.parameters))
+
+    def create(self) -> None:
+        """Nothing: a passphrase is chosen by a person."""
 
     def spend(self) -> None:
         """Stretch the passphrase once for nothing."""

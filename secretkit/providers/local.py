@@ -19,7 +19,7 @@ from secretkit.errors import (
 )
 from secretkit.ports import Fetched, StoredVersion
 from secretkit.providers.contents import field_of, no_field
-from secretkit.providers.keychoice import key_source, located
+from secretkit.providers.keychoice import in_state_dir, key_source, located
 from secretkit.providers.options import Options
 
 if TYPE_CHECKING:
@@ -67,22 +67,20 @@ class LocalProvider:
         keep = options.get("keep", _KEEP)
         if not isinstance(keep, int) or isinstance(keep, bool) or not 1 <= keep <= _MOST_KEEP:
             raise given.wrong("keep", expected=f"a whole number from 1 to {_MOST_KEEP}")
-        path = given.text("path") or f"{context.state_dir}/store.db"
+        path = given.text("path") or in_state_dir("store.db", context)
         source = key_source(given.table("key"), context)
         return cls(located(path, "path", context), source, context=context, keep=keep)
 
     def create(self) -> None:
-        """Make the store, and its key file if that is its key and is not there yet.
+        """Make the store, and the key in its key file or keyring if there is none yet.
 
         Raises:
             LedgerError: if there is a store already, or if it cannot be written.
             AccessDeniedError: if others can reach the place.
         """
-        from secretkit.providers.keysource import KeyFile  # noqa: PLC0415 - with the cipher
         from secretkit.providers.store import LocalStore  # noqa: PLC0415 - SQLite and the cipher
 
-        if isinstance(self._source, KeyFile):
-            self._source.create()
+        self._source.create()
         self._keep_open(
             LocalStore.create(self.path, self._source, clock=self._clock, keep=self._keep)
         )
@@ -123,13 +121,15 @@ class LocalProvider:
     def write(
         self, ref: SecretRef, secret: Secret, *, expected_version: str | None = None
     ) -> StoredVersion:
-        """Store a new version, which becomes the current one."""
+        """Store a new version, which becomes the current one; durable when this returns.
+
+        Raises:
+            ProviderError: if ``expected_version`` is not the current one; not retryable.
+            LedgerError: if it cannot be committed; the old value stays readable.
+            RefError: if the reference has a field or a version.
+        """
         name = _name_to_write(ref)
-        if expected_version is not None and not _EXPECTED.fullmatch(expected_version):
-            raise RefError(
-                f"{ref}: the expected version is not a number", hint='give "0" for none, or 1, 2, …'
-            )
-        expected = None if expected_version is None else int(expected_version)
+        expected = None if expected_version is None else _expected(ref, expected_version)
         with _about(ref):
             entry = self._store().write(name, secret, expected=expected)
         return StoredVersion(name=name, version=str(entry.version), created_at=entry.created_at)
@@ -155,11 +155,8 @@ class LocalProvider:
 
     def rewrap(self, key: Mapping[str, object], context: ProviderContext) -> None:
         """Seal the store's data key under another ``key`` option; values are not touched."""
-        from secretkit.providers.keysource import KeyFile  # noqa: PLC0415 - with the cipher
-
         source = key_source(key, context)
-        if isinstance(source, KeyFile):
-            source.create()
+        source.create()
         self._store().rewrap(source)
         self._source = source
 
@@ -213,6 +210,18 @@ def _version(ref: SecretRef) -> int | None:
             f"{ref}: a version of the local store is a number", hint="write @1, @2 and so on"
         )
     return int(ref.version)
+
+
+def _expected(ref: SecretRef, version: str) -> int:
+    if not _EXPECTED.fullmatch(version):
+        error = ProviderError(
+            f"{ref}: the expected version is not one of this store, whose versions are numbers",
+            ref=str(ref),
+            hint='give the version that fetch reports, or "0" for none',
+        )
+        error.retryable = False
+        raise error
+    return int(version)
 
 
 def _absent(ref: SecretRef) -> SecretNotFoundError:

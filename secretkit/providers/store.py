@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from secretkit.errors import ConfigError, IntegrityError, LedgerError, ProviderError, SecretkitError
 from secretkit.providers import ownership
 from secretkit.providers.connections import Connections, Session, translated
-from secretkit.providers.header import DAMAGED_HINT, Header, context_of
+from secretkit.providers.header import DAMAGED, DAMAGED_HINT, Header, context_of
 from secretkit.providers.layout import lay_out, read_header
 from secretkit.providers.rowset import HEADER_ID, RowSet, read_row, read_rows, write_state
 from secretkit.providers.sealing import NONCE_BYTES, Place, RowSealer, SealingKey
@@ -242,12 +242,12 @@ class LocalStore:
             raise
 
     def _ask(self, header: Header) -> RowSealer:
-        found, configured = header.wrapped.source, self._source.kind
-        if found != configured:
-            raise ConfigError(
-                f"the store {self.path} opens with a {found}, and a {configured} is configured",
-                hint=f'write key = {{ type = "{found}", … }} for this store',
-                key_path="key.type",
+        if header.wrapped.source != self._source.kind:
+            self._source.spend()
+            raise IntegrityError(
+                DAMAGED,
+                hint=f"its header does not ask for a {self._source.kind}: check key.type, and if "
+                "that is right, restore a backup",
             )
         dek = self._source.unwrap(header.wrapped, context=header.context)
         return RowSealer(dek, store_id=header.store_id, key_id=header.key_id)
