@@ -23,7 +23,7 @@ from secretkit.config.place import config_dir, state_dir
 from secretkit.config.schema import Config, CredentialConfig, ProviderConfig
 from secretkit.core.ref import SecretRef
 from secretkit.errors import ConfigError, SecretkitError
-from secretkit.ports import ProviderContext
+from secretkit.ports import Closable, ProviderContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -194,7 +194,13 @@ class Toolkit:
 
     def context(self) -> BrokerContext:
         """Give what a broker may use of the world."""
-        return BrokerContext(clock=self.clock, ledger=self.ledger(), rng=self._rng, holder=holder)
+        return BrokerContext(
+            clock=self.clock,
+            ledger=self.ledger(),
+            rng=self._rng,
+            holder=holder,
+            release=self._release,
+        )
 
     def lease_once(self, name: str) -> Lease:
         """Give one lease without a broker: for a command that ends at once.
@@ -224,7 +230,7 @@ class Toolkit:
     def broker(self) -> Broker:
         """Give the broker over every credential of the configuration; the same one each time.
 
-        Closing it closes the ledger.
+        Closing it closes the ledger and the providers.
         """
         from secretkit.broker.blocking import Broker  # noqa: PLC0415
 
@@ -242,10 +248,19 @@ class Toolkit:
         """Close what was opened; safe to repeat."""
         with self._lock:
             broker, self._broker = self._broker, None
-            ledger, self._ledger = self._ledger, None
-        if broker is not None:
+        if broker is None:
+            self._release()
+        else:
             broker.close()
-        elif ledger is not None:
+
+    def _release(self) -> None:
+        with self._lock:
+            ledger, self._ledger = self._ledger, None
+            providers, self._providers = self._providers, {}
+        for provider in providers.values():
+            if isinstance(provider, Closable):
+                provider.close()
+        if ledger is not None:
             ledger.close()
 
     def __enter__(self) -> Self:

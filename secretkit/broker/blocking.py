@@ -35,7 +35,7 @@ class Broker:
     ``LeasePolicy.fetch_timeout``.
     """
 
-    __slots__ = ("__weakref__", "_closed", "_engine", "_fresh", "_ledger", "_monotonic")
+    __slots__ = ("__weakref__", "_closed", "_engine", "_fresh", "_monotonic", "_release")
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Broker:
         )
         self._fresh = self._engine.fresh
         self._monotonic = context.clock.monotonic
-        self._ledger = context.ledger
+        self._release = context.release
         self._closed = False
 
     @classmethod
@@ -161,7 +161,7 @@ class Broker:
         def end_all() -> None:
             for state, one in held:
                 give_back(state, one, within=timeout)
-            self._ledger.close()
+            self._release()
 
         ending = threading.Thread(target=end_all, name="secretkit-close", daemon=True)
         ending.start()

@@ -119,7 +119,7 @@ class Engine:
                 if held and seen is not None:
                     state.flight.distrust = held.fingerprint
                 return state.flight
-            if now < state.not_before:
+            if now < state.force_after:
                 if held and usable:
                     return held.lease
                 self._check_backoff(state, now)

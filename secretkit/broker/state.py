@@ -38,13 +38,15 @@ DENIED: Final = (AccessDeniedError, SecretNotFoundError)
 class BrokerContext:
     """What a broker may use of the world; wiring fills it, tests pass their own.
 
-    ``holder`` names this process, and is asked again in a forked child.
+    ``holder`` names this process, and is asked again in a forked child. ``release`` is called
+    when the broker is closed and has given everything back.
     """
 
     clock: Clock
     ledger: Ledger
     rng: Rng
     holder: Callable[[], str]
+    release: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,11 @@ class Held:
 
 @dataclass(slots=True)
 class State:
-    """One credential: written under the engine's lock only."""
+    """One credential: written under the engine's lock only.
+
+    Before ``not_before`` nobody asks the source again after a failure; before ``force_after`` not
+    even somebody whose secret was refused.
+    """
 
     name: str
     source: CredentialSource
@@ -77,6 +83,7 @@ class State:
     failures: int = 0
     error: SecretkitError | None = None
     not_before: float = 0.0
+    force_after: float = 0.0
     unchanged: int = 0
     distrusted: int = 0
     callbacks: list[Callable[[Change], None]] = field(default_factory=list)
@@ -88,11 +95,12 @@ class State:
         again, are both asked less and less often: neither may cost one call a request.
         """
         previous, self.held = self.held, held
-        self.flight, self.failures, self.error, self.not_before = None, 0, None, 0.0
+        self.flight, self.failures, self.error = None, 0, None
+        self.not_before = self.force_after = 0.0
         same = previous is not None and previous.fingerprint == held.fingerprint
         if distrusted and (same or held.suspect):
             self.distrusted += 1
-            self.not_before = now + backoff(self.distrusted, policy=self.policy, dice=dice)
+            self.force_after = now + backoff(self.distrusted, policy=self.policy, dice=dice)
         elif not same:
             self.distrusted = 0
         longer = previous is None or held.window.end > previous.window.end + 1.0
@@ -111,9 +119,12 @@ class State:
         self.flight = None
         self.failures += 1
         asked = error.retry_after if isinstance(error, ProviderError | GrantError) else None
-        self.not_before = now + backoff(
+        self.not_before = self.force_after = now + backoff(
             self.failures, policy=self.policy, dice=dice, retry_after=asked
         )
+        if asked is None and not isinstance(error, DENIED):
+            # The store was away and may be back: a refused secret is worth the shortest pause.
+            self.force_after = min(self.not_before, now + backoff(1, policy=self.policy, dice=dice))
         held, self.error = self.held, error
         if held is None:
             return None

@@ -24,7 +24,7 @@ from secretkit.claude.client import connect, connect_async
 from secretkit.cli.stage import Gate, StandIn
 from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
-from secretkit.ports import Writable
+from secretkit.providers.local import LocalProvider
 from secretkit.testing.leaks import find
 from secretkit.testing.stub.log import read_log
 
@@ -61,8 +61,8 @@ class Plan:
     rotations: int = 20
     requests: int = 2000
     streams: int = 200
-    every: timedelta = timedelta(seconds=0.5)
-    overlap: timedelta = timedelta(seconds=2.5)
+    every: timedelta = timedelta(seconds=0.4)
+    overlap: timedelta = timedelta(seconds=5)
     outage: timedelta = timedelta(seconds=1.5)
     threads: int = 4
     tasks: int = 8
@@ -120,8 +120,9 @@ class Rehearsal:
         file.chmod(0o600)
         config = wiring.load(file, environ=environ, cwd=self._home).config
         store = wiring.Toolkit(config, environ=environ).provider("local")
-        if not isinstance(store, Writable):
-            raise TypeError("the local store can be written")
+        if not isinstance(store, LocalProvider):
+            raise TypeError("the built-in name 'local' is the local store")
+        store.create()
         gate = Gate(store)
         toolkit = wiring.Toolkit(config, environ=environ, providers={"local": gate})
         with _debug_log(self._home / "debug.log"), StandIn(log) as stand_in:
@@ -145,33 +146,31 @@ class Rehearsal:
 
     # -- the one who rotates ----------------------------------------------------------------------
 
-    def _change_key(self, stand_in: StandIn, store: Writable) -> None:
+    def _change_key(self, stand_in: StandIn, store: LocalProvider) -> None:
         """Issue a key, have it accepted, and store it: the order in which no caller can fail."""
         key = Secret("sk-ant-api03-" + secrets.token_urlsafe(69) + "AA")
         self._keys.append(key)
-        stand_in.tell(do="accept", label=self._label(), key=key.reveal())
+        stand_in.tell(do="accept", label=f"key-{len(self._keys)}", key=key.reveal())
         store.write(_REF, key)
 
-    def _label(self) -> str:
-        return f"key-{len(self._keys)}"
-
-    def _rotate(self, stand_in: StandIn, store: Writable, gate: Gate) -> None:
+    def _rotate(self, stand_in: StandIn, store: LocalProvider, gate: Gate) -> None:
         plan = self._plan
         pause = threading.Event()
         for number in range(1, plan.rotations + 1):
             pause.wait(plan.every.total_seconds())
-            old = self._label()
+            old = [f"key-{number}" for number in range(1, len(self._keys) + 1)]
             self._change_key(stand_in, store)
-            if (
-                number == plan.rotations // 2
-            ):  # without warning: whoever holds the old key gets a 401
-                stand_in.tell(do="refuse", label=old)
+            if number == plan.rotations // 2:
+                for label in old:  # without warning: whoever holds an old key gets a 401
+                    stand_in.tell(do="refuse", label=label)
             else:
-                stand_in.tell(do="refuse_after", label=old, seconds=plan.overlap.total_seconds())
+                seconds = plan.overlap.total_seconds()
+                stand_in.tell(do="refuse_after", label=old[-1], seconds=seconds)
             self.figures.rotations = number
             self._report(number)
             if number == plan.rotations * 3 // 4:
                 self._shut(gate, pause)
+        pause.wait(plan.overlap.total_seconds())  # by then every old key is refused
         while not self._enough():
             pause.wait(0.05)
 
@@ -188,7 +187,7 @@ class Rehearsal:
 
     # -- the callers ------------------------------------------------------------------------------
 
-    def _work(self, broker: Broker, stand_in: StandIn, store: Writable, gate: Gate) -> None:
+    def _work(self, broker: Broker, stand_in: StandIn, store: LocalProvider, gate: Gate) -> None:
         client = connect("claude", broker=broker, base_url=stand_in.url)
         callers = [
             threading.Thread(target=self._call, args=(client,)) for _ in range(self._plan.threads)

@@ -61,6 +61,21 @@ def test_pauses_double_and_are_bounded():
     assert pauses[-1] == 60.0
 
 
+def test_a_refused_secret_may_ask_a_store_that_was_away_sooner_than_others():
+    state = fresh_state()
+    for _ in range(6):
+        state.fail(ProviderError("down"), now=0.0, dice=1.0)
+    assert (state.not_before, state.force_after) == (32.0, 1.0)
+
+
+def test_a_throttling_or_denying_store_is_not_asked_sooner_by_anybody():
+    for error in (ProviderError("slow", retry_after=MINUTE), AccessDeniedError("no")):
+        state = fresh_state()
+        for _ in range(3):
+            state.fail(error, now=0.0, dice=1.0)
+        assert state.force_after == state.not_before
+
+
 def test_a_denial_drops_what_is_held_and_anything_else_keeps_it():
     state = fresh_state()
     first = held()
@@ -85,7 +100,7 @@ def test_a_refused_secret_with_nothing_better_sets_a_growing_pause(more):
     state.accept(held(), distrusted=False, now=0.0, dice=1.0)
     state.accept(held(**more), distrusted=True, now=0.0, dice=1.0)
     state.accept(held(**more), distrusted=True, now=0.0, dice=1.0)
-    assert state.not_before == 2.0
+    assert state.force_after == 2.0
 
 
 def test_the_same_ending_token_again_is_asked_for_less_and_less():

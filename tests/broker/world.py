@@ -75,6 +75,7 @@ class World:
             ledger=self.ledger,
             rng=lambda: 0.5,
             holder=lambda: f"host:{threading.get_ident()}",
+            release=self.ledger.close,
         )
         self.broker = Broker({"claude": self.source}, context=self.context, policy=self.policy)
 
