@@ -10,6 +10,7 @@ import click
 from secretkit.cli.handout import leased, write_json_secret
 from secretkit.cli.output import is_terminal, write_secret
 from secretkit.cli.root import Command
+from secretkit.cli.session import given_ref
 from secretkit.ports import Event
 
 if TYPE_CHECKING:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from secretkit.redact import install
+
 __all__ = ["log_to_stderr"]
 
 
@@ -11,6 +13,7 @@ def log_to_stderr() -> None:
     """Show what secretkit logs. Only our own loggers: a library's may not know what is secret."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
+    install(handler)
     logger = logging.getLogger("secretkit")
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)

@@ -1,0 +1,196 @@
+"""``secretkit run``: starts a command with credentials in its environment or in files."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from secretkit.cli.child import run_child
+from secretkit.cli.handout import leased
+from secretkit.cli.handover import SecretFiles, inherited, secret_files
+from secretkit.cli.root import Command
+from secretkit.cli.session import Session, given_ref
+from secretkit.errors import ConfigError, SecretkitError
+from secretkit.ports import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from secretkit.core.secret import Secret
+    from secretkit.redact import StreamMasker
+
+__all__ = ["command"]
+
+_VARIABLES: Final = {
+    "anthropic-api-key": "ANTHROPIC_API_KEY",
+    "anthropic-access-token": "ANTHROPIC_AUTH_TOKEN",
+}
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PLACEHOLDER: Final = re.compile(r"\{file(?::([^{}]+))?\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """Which credential goes where: variables with values, variables with paths, ``{file}``."""
+
+    values: tuple[tuple[str, str], ...]
+    paths: tuple[tuple[str, str], ...]
+    default: str
+    command: tuple[str, ...]
+
+    def names(self) -> list[str]:
+        """Give each credential once."""
+        placed = [
+            match.group(1) or self.default
+            for word in self.command
+            for match in _PLACEHOLDER.finditer(word)
+        ]
+        return list(dict.fromkeys([name for _, name in (*self.values, *self.paths)] + placed))
+
+
+@click.command(
+    "run",
+    cls=Command,
+    context_settings={"allow_interspersed_args": False},
+)
+@click.option("--env", "env", multiple=True, metavar="VAR=NAME", help="Put NAME's secret into VAR.")
+@click.option("--file", "file", multiple=True, metavar="VAR=NAME", help="Put a file's path there.")
+@click.option("--keep", multiple=True, metavar="VAR", help="Pass on this inherited credential.")
+@click.option("--no-masking", is_flag=True, help="Leave the output alone, and the terminal to it.")
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[--] CMD...")
+@click.pass_obj
+def command(  # noqa: PLR0913 - one parameter an option
+    session: Session,
+    *,
+    env: tuple[str, ...],
+    file: tuple[str, ...],
+    keep: tuple[str, ...],
+    no_masking: bool,
+    words: tuple[str, ...],
+) -> int:
+    """Run CMD with credentials in its environment.
+
+    Without --env and --file the one Claude credential of the configuration goes into
+    ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN). NAME is a credential or a reference. In CMD, {file}
+    and {file:NAME} become the path of a file that holds the secret and is removed afterwards.
+
+    Inherited variables such as *_API_KEY and *_TOKEN are not passed on unless --keep names them.
+    CMD's exit code and signals are kept. Known secrets are masked in its output, which for that
+    goes through a pipe; --no-masking gives CMD the terminal itself.
+    """
+    plan = _plan(session, env=env, file=file, words=words)
+    held = _lease_all(session, plan)
+    secrets = {name: secret for name, (secret, _) in held.items()}
+    environ, left_out = inherited(session.environ, keep=keep)
+    if left_out:
+        session.say(f"not passed on: {', '.join(left_out)} (--keep VAR passes one)")
+    with secret_files() as files:
+        environ |= {variable: str(files.path(n, secrets[n])) for variable, n in plan.paths}
+        words = tuple(_filled(word, plan, secrets, files) for word in plan.command)
+        _put(environ, plan, secrets)
+        code = run_child(
+            words, environ, mask=None if no_masking else _masker(tuple(secrets.values()))
+        )
+    _end_leases(session, [lease_id for _, lease_id in held.values() if lease_id])
+    return code
+
+
+def _plan(
+    session: Session, *, env: Sequence[str], file: Sequence[str], words: tuple[str, ...]
+) -> _Plan:
+    values, paths = _pairs(session, env, "--env"), _pairs(session, file, "--file")
+    placed = [match.group(1) for word in words for match in _PLACEHOLDER.finditer(word)]
+    given = list(dict.fromkeys(name for _, name in (*values, *paths)))
+    default = ""
+    if None in placed and len(given) == 1:
+        default = given[0]
+    elif None in placed or not (given or placed):
+        default = _only_credential(session)
+    if not given and not placed:
+        values = ((_variable_for(session, default), default),)
+    return _Plan(values=values, paths=paths, default=default, command=words)
+
+
+def _pairs(session: Session, given: Sequence[str], option: str) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for text in given:
+        variable, equals, name = text.partition("=")
+        if not equals and option == "--env":
+            variable, name = _variable_for(session, text), text
+        if not name or not _VARIABLE.fullmatch(variable):
+            raise click.UsageError(f"{option} takes VAR=NAME, the name of a variable first")
+        pairs.append((variable, name))
+    twice = {variable for variable, _ in pairs}
+    if len(twice) != len(pairs):
+        raise click.UsageError(f"{option} names one variable twice")
+    return tuple(pairs)
+
+
+def _only_credential(session: Session) -> str:
+    table = session.toolkit.config.credentials
+    fitting = [name for name, one in table.items() if one.kind in _VARIABLES]
+    if len(fitting) != 1:
+        found = ", ".join(sorted(fitting)) or "none"
+        raise ConfigError(
+            f"which credential goes to the command is not clear (for Claude: {found})",
+            hint="say it: secretkit run --env ANTHROPIC_API_KEY=NAME -- CMD",
+        )
+    return fitting[0]
+
+
+def _variable_for(session: Session, name: str) -> str:
+    kind = session.toolkit.config.credential(name).kind
+    if kind not in _VARIABLES:
+        raise ConfigError(
+            f"a credential of kind {kind!r} has no variable of its own",
+            hint=f"name one: --env VAR={name}",
+            key_path=f"credentials.{name}",
+        )
+    return _VARIABLES[kind]
+
+
+def _lease_all(session: Session, plan: _Plan) -> dict[str, tuple[Secret, str]]:
+    """Give each secret, and the lease it came with if it is a credential's."""
+    session.audit(Event.RUN_STARTED, name=plan.names()[0])
+    found: dict[str, tuple[Secret, str]] = {}
+    for name in plan.names():
+        if ":" in name:
+            ref = given_ref(name)
+            session.audit(Event.SECRET_READ, ref=str(ref))
+            fetched = session.toolkit.fetch(ref, timeout=session.fetch_timeout)
+            found[name] = (fetched.secret, "")
+        else:
+            lease = leased(session, name)
+            found[name] = (lease.credential.secret, lease.id)
+    return found
+
+
+def _filled(word: str, plan: _Plan, secrets: dict[str, Secret], files: SecretFiles) -> str:
+    def path(match: re.Match[str]) -> str:
+        name = match.group(1) or plan.default
+        return str(files.path(name, secrets[name]))
+
+    return _PLACEHOLDER.sub(path, word)
+
+
+def _put(environ: dict[str, str], plan: _Plan, secrets: dict[str, Secret]) -> None:
+    """Put the values into the environment; a Secret holds no NUL, so each can stand there."""
+    for variable, name in plan.values:
+        environ[variable] = secrets[name].reveal()
+
+
+def _masker(secrets: tuple[Secret, ...]) -> Callable[[], StreamMasker]:
+    from secretkit.redact import StreamMasker  # noqa: PLC0415 - not with --no-masking
+
+    return lambda: StreamMasker(secrets)
+
+
+def _end_leases(session: Session, ids: Sequence[str]) -> None:
+    """Note that the child is gone. Its exit code matters more than a ledger that fails now."""
+    with suppress(SecretkitError):
+        for lease_id in ids:
+            session.toolkit.ledger().end(lease_id, at=session.now())
