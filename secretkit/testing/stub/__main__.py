@@ -50,14 +50,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--log", type=Path, default=None, help="append a JSON line a request")
     parser.add_argument("--control", action="store_true", help="read commands from stdin")
     options = parser.parse_args(argv)
-    stub = ClaudeStub(port=options.port, log_file=options.log)
-    with stub:
+    done = threading.Event()
+    if not options.control:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: done.set())
+    with ClaudeStub(port=options.port, log_file=options.log) as stub:
         _say(stub.url)
         if options.control:
             with contextlib.suppress(KeyboardInterrupt):
                 _obey(stub)
         else:
-            _wait_for_signal()
+            done.wait()
     return 0
 
 
@@ -111,13 +114,6 @@ def _label(command: dict[str, object]) -> str:
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
-
-
-def _wait_for_signal() -> None:
-    done = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: done.set())
-    done.wait()
 
 
 if __name__ == "__main__":
