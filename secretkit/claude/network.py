@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import anthropic
 import httpx2
 
+from secretkit.claude.origin import readable_url
 from secretkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -100,14 +101,15 @@ def _proxy(
             "a proxy would see the credential of a plain http request",
             hint="use a base_url that starts with https://, or leave out the proxy",
         )
-    try:
-        url = httpx2.URL(proxy)
-        context = verify if isinstance(verify, ssl.SSLContext) else _system_context()
-        return httpx2.Proxy(url, ssl_context=context if url.scheme == "https" else None)
-    except (ValueError, TypeError, httpx2.InvalidURL):  # whose text may hold the proxy's password
+    url = readable_url(proxy)
+    if url is None or url.scheme not in {"http", "https"} or not url.host:
         raise ConfigError(
             "this proxy cannot be used", hint="write it as http://host:port or https://host:port"
-        ) from None
+        )
+    if url.scheme == "http":
+        return httpx2.Proxy(url)
+    context = verify if isinstance(verify, ssl.SSLContext) else _system_context()
+    return httpx2.Proxy(url, ssl_context=context)
 
 
 def _system_context() -> ssl.SSLContext:

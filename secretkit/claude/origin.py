@@ -9,7 +9,7 @@ import httpx2
 
 from secretkit.errors import ConfigError
 
-__all__ = ["CLAUDE_API", "Origin", "checked_base_url", "origin_of"]
+__all__ = ["CLAUDE_API", "Origin", "checked_base_url", "origin_of", "readable_url"]
 
 CLAUDE_API: Final = "https://api.anthropic.com"
 _PORTS: Final = {"https": 443, "http": 80}
@@ -38,10 +38,9 @@ def checked_base_url(text: str | httpx2.URL | None) -> httpx2.URL:
     Raises:
         ConfigError: if it is not https (http is for loopback only), or holds a password.
     """
-    try:
-        url = httpx2.URL(CLAUDE_API if text is None else text)
-    except (httpx2.InvalidURL, TypeError):
-        raise ConfigError("this base URL cannot be read", hint=f"use {CLAUDE_API}") from None
+    url = readable_url(CLAUDE_API if text is None else text)
+    if url is None:
+        raise ConfigError("this base URL cannot be read", hint=f"use {CLAUDE_API}")
     if url.scheme not in _PORTS or not url.host:
         raise ConfigError("a base URL starts with https://", hint=f"use {CLAUDE_API}")
     if url.userinfo:
@@ -57,6 +56,14 @@ def checked_base_url(text: str | httpx2.URL | None) -> httpx2.URL:
             hint="use https://; plain http is only for loopback, as in tests",
         )
     return url
+
+
+def readable_url(text: str | httpx2.URL) -> httpx2.URL | None:
+    """Read a URL; None where it is none, without the error, which holds the text."""
+    try:
+        return httpx2.URL(text)
+    except (httpx2.InvalidURL, TypeError):
+        return None
 
 
 def is_loopback(host: str) -> bool:
