@@ -72,7 +72,7 @@ class Link(ABC):
         self.lock_seconds: Final = lock_timeout.total_seconds()
         self._lock = threading.Lock()
         self._keys: Keys | None = None
-        self._closed = False
+        self._closed = ""
         self._pid = os.getpid()
         _watch_forks()
         _links.add(self)
@@ -110,7 +110,9 @@ class Link(ABC):
             )
         try:
             if self._closed:
-                raise lasting("the ledger is closed", hint="open it again with ledger.open(url)")
+                raise lasting(
+                    f"the ledger {self._closed}", hint="open it again with ledger.open(url)"
+                )
             yield
         finally:
             lock.release()
@@ -151,7 +153,7 @@ class Link(ABC):
     def close(self) -> None:
         """Close the connection for good; safe to repeat."""
         with self._lock:
-            self._closed = True
+            self._closed = self._closed or "is closed"
             self._disconnect()
 
 

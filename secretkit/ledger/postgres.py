@@ -48,7 +48,9 @@ def _take(value: object) -> datetime:
 DIALECT: Final = Dialect(
     mark="%s",
     types={"integer": "BIGINT", "instant": "TIMESTAMPTZ"},
-    has_schema="SELECT to_regclass('secretkit_meta') IS NOT NULL",
+    # Not to_regclass: its cache may say "no" in a transaction that waited for the one that made it.
+    has_schema="SELECT count(*) FROM pg_catalog.pg_tables "
+    "WHERE tablename = 'secretkit_meta' AND schemaname = ANY (current_schemas(false))",
     put=_put,
     take=_take,
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from abc import abstractmethod
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -66,6 +65,7 @@ class _SqliteLink(Link):
     def __init__(self, *, lock_timeout: timedelta) -> None:
         super().__init__(dialect=DIALECT, lock_timeout=lock_timeout)
         self._connection: sqlite3.Connection | None = None
+        self._forking = False
 
     @abstractmethod
     def _connect(self) -> sqlite3.Connection:
@@ -100,6 +100,29 @@ class _SqliteLink(Link):
             raise
         return result
 
+    @abstractmethod
+    def _before_fork(self) -> None:
+        """Bring the connection into a state that may be inherited; the lock is held."""
+
+    def before_fork(self) -> None:
+        """Wait for a transaction under way, and keep others out until the fork is done."""
+        self._forking = self._lock.acquire(timeout=self.lock_seconds)
+        if self._forking:
+            self._before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._forking:
+            self._forking = False
+            self._lock.release()
+
+    def _forget(self) -> None:
+        if not self._forking and self._connection is not None:
+            self._closed = "was in use by another thread when this process was forked"
+            connection, self._connection = self._connection, None
+            leak(connection)
+        self._forking = False
+
     def _foreign(self) -> tuple[type[Exception], ...]:
         return (sqlite3.Error,)
 
@@ -115,10 +138,6 @@ class _SqliteLink(Link):
 class MemoryLink(_SqliteLink):
     """A ledger in this process's memory. A forked child goes on with a copy of its own."""
 
-    def __init__(self, *, lock_timeout: timedelta) -> None:
-        super().__init__(lock_timeout=lock_timeout)
-        self._forking = False
-
     def _connect(self) -> sqlite3.Connection:
         connection = self._new(":memory:")
         connection.execute("PRAGMA foreign_keys=ON")
@@ -127,31 +146,13 @@ class MemoryLink(_SqliteLink):
         self._keys = keys
         return connection
 
-    def before_fork(self) -> None:
-        """Wait for a transaction under way, so that the child's copy is whole."""
-        self._forking = self._lock.acquire(timeout=self.lock_seconds)
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-        if self._forking:
-            self._forking = False
-            self._lock.release()
-
-    def after_fork(self) -> None:
-        """Go on with the child's own copy, or refuse to if it was taken inside a transaction."""
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._closed = self._closed or not self._forking
-            self._forking = False
-            self._lock = threading.Lock()
-
     def _disconnect(self) -> None:
         if self._connection is not None and self._closed:
             self._connection.close()
             self._connection = None
 
-    def _forget(self) -> None:
-        """Keep it: the child's memory is its own."""
+    def _before_fork(self) -> None:
+        """Keep it: the child's copy of this process's memory is its own."""
 
 
 class FileLink(_SqliteLink):
@@ -245,10 +246,10 @@ class FileLink(_SqliteLink):
             with suppress(sqlite3.Error):
                 connection.close()
 
-    def _forget(self) -> None:
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            leak(connection)
+    def _before_fork(self) -> None:
+        # A child's new connection would take SQLite's inherited notes on the old one's locks for
+        # its own (https://sqlite.org/howtocorrupt.html §2.6), so none ever crosses a fork.
+        self._disconnect()
 
 
 def _fill(connection: sqlite3.Connection, run: Run, key_path: str) -> None:
