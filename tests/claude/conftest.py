@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 from types import MappingProxyType
@@ -12,12 +11,6 @@ from secretkit.config.schema import Config, CredentialConfig
 from secretkit.core.ref import SecretRef
 from secretkit.testing import ClaudeStub, MemoryProvider
 from secretkit.wiring import Toolkit
-
-MESSAGE = {
-    "model": "claude-sonnet-5",
-    "max_tokens": 16,
-    "messages": [{"role": "user", "content": "the-prompt-canary"}],
-}
 
 
 class World:
@@ -126,7 +119,3 @@ def listen():
     yield one
     for listener in opened:
         listener.close()
-
-
-def run(coroutine):
-    return asyncio.run(coroutine)

@@ -573,7 +573,10 @@ class TlsServer:
             peer.settimeout(5)
             try:
                 with self._context.wrap_socket(peer, server_side=True) as secure:
-                    self.received.append(secure.recv(65536))
+                    data = b""
+                    while not data.endswith(b"}") and (more := secure.recv(65536)):
+                        data += more
+                    self.received.append(data)
                     secure.sendall(OK)
             except OSError:
                 peer.close()
