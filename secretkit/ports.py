@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 from secretkit.core.credential import Credential
 from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
+from secretkit.errors import SecretError
 
 __all__ = [
     "Acquired",
@@ -95,6 +96,16 @@ class Fetched:
     version: str | None = None
     expires_at: datetime | None = None
     handle: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what a provider got wrong here, where the provider's author will see it."""
+        given: object = self.secret
+        if not isinstance(given, Secret):
+            kind = type(given).__name__
+            del self, given  # so that a traceback that shows locals does not show it
+            raise SecretError(f"a provider must give a Secret, not {kind}")
+        if self.expires_at is not None and self.expires_at.tzinfo is None:
+            raise SecretError("a provider must state an end with its time zone")
 
 
 @runtime_checkable

@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING
 from secretkit.broker import fork
 from secretkit.broker.fetch import Fetching
 from secretkit.broker.flight import Flight
+from secretkit.broker.notice import Notices
 from secretkit.broker.revocation import RevocationWatch
 from secretkit.broker.schedule import Schedule
-from secretkit.broker.state import State, overdue
+from secretkit.broker.state import State, closed, defect, overdue
 from secretkit.broker.worker import Workers
 from secretkit.core.freshness import Verdict, judge
 from secretkit.errors import (
     ConfigError,
-    LeaseExpiredError,
-    ProviderError,
     SecretkitError,
 )
 from secretkit.ports import Change
@@ -60,6 +59,7 @@ class Engine:
         self.clock = context.clock
         self.fresh: dict[str, tuple[float, Lease]] = {}
         self.fetching = Fetching(context)
+        self._notices = Notices()
         self._rng = context.rng
         self._states = {
             name: State(name=name, source=source, policy=policies[name])
@@ -88,7 +88,8 @@ class Engine:
         """Give a lease that may be served now, or the flight to wait for."""
         state = self._state(name)
         with self._lock:
-            self._check_open()
+            if self._closed:
+                raise closed()
             now = self.clock.monotonic()
             held = state.held
             verdict = judge(held.window, now) if held else Verdict.EXPIRED
@@ -98,7 +99,7 @@ class Engine:
                 return held.lease
             if state.flight is not None:
                 return state.flight
-            self._check_backoff(state, now)
+            state.check_pause(now)
             return self._take_off(state, now)
 
     def force(self, name: str, *, seen: int | None) -> Lease | Flight:
@@ -109,7 +110,8 @@ class Engine:
         """
         state = self._state(name)
         with self._lock:
-            self._check_open()
+            if self._closed:
+                raise closed()
             now = self.clock.monotonic()
             held = state.held
             usable = held is not None and now < held.window.serve_until
@@ -122,7 +124,7 @@ class Engine:
             if now < state.force_after:
                 if held and usable:
                     return held.lease
-                self._check_backoff(state, now)
+                state.check_pause(now)
             distrust = held.fingerprint if held and seen is not None else None
             return self._take_off(state, now, distrust=distrust)
 
@@ -140,16 +142,7 @@ class Engine:
 
     def subscribe(self, name: str, callback: Callable[[Change], None]) -> Callable[[], None]:
         """Have ``callback`` called after each new generation; gives the function that stops it."""
-        callbacks = self._state(name).callbacks
-        with self._lock:
-            callbacks.append(callback)
-
-        def stop() -> None:
-            with self._lock:
-                if callback in callbacks:
-                    callbacks.remove(callback)
-
-        return stop
+        return self._notices.subscribe(self._state(name).name, callback)
 
     def status(self) -> list[Status]:
         """Give what may be shown of each credential."""
@@ -174,7 +167,7 @@ class Engine:
         except SecretkitError as error:
             self._failed(state, flight, error)
         except BaseException as error:  # noqa: BLE001 - whatever happens, waiters must wake
-            self._failed(state, flight, _defect(state, error))
+            self._failed(state, flight, defect(state, error))
         else:
             self._landed(state, flight, held)
         flight.job = None  # the timer for its deadline still holds the flight: free the engine
@@ -183,7 +176,6 @@ class Engine:
         with self._lock:
             late = state.flight is not flight or self._closed
             previous = state.held
-            callbacks = tuple(state.callbacks)
             if not late:
                 now = self.clock.monotonic()
                 distrusted = flight.distrust is not None
@@ -196,9 +188,9 @@ class Engine:
             return
         before = previous.lease.generation if previous else None
         if before != held.lease.generation:
-            change = Change(name=state.name, previous=before, generation=held.lease.generation)
-            for callback in callbacks:
-                _call(callback, change)
+            self._notices.tell(
+                Change(name=state.name, previous=before, generation=held.lease.generation)
+            )
         flight.land(lease=held.lease)
 
     def _failed(self, state: State, flight: Flight, error: SecretkitError) -> None:
@@ -274,7 +266,7 @@ class Engine:
                 state.held = state.flight = None
         self._schedule.close()
         for flight in flights:
-            flight.land(error=_closed())
+            flight.land(error=closed())
         return held
 
     def before_fork(self) -> None:
@@ -289,6 +281,7 @@ class Engine:
         """Drop flights and threads, keep what may still be served, and spread the renewals."""
         self._lock = threading.Lock()
         self.fetching.after_fork()
+        self._notices.after_fork()
         self._start_threads()
         for state in self._states.values():
             state.flight = None
@@ -298,8 +291,6 @@ class Engine:
                 early = held.life * state.policy.jitter * self._rng()
                 self._publish(state, until=held.window.renew_at - early)
 
-    # -- small print ------------------------------------------------------------------------------
-
     def _state(self, name: str) -> State:
         try:
             return self._states[name]
@@ -307,30 +298,3 @@ class Engine:
             near = difflib.get_close_matches(name, self._states, n=1)
             known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self._states)}"
             raise ConfigError(f"there is no credential {name!r}", hint=known) from None
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise _closed()
-
-    def _check_backoff(self, state: State, now: float) -> None:
-        if state.error is not None and now < state.not_before:
-            raise state.error.fresh()
-
-
-def _closed() -> LeaseExpiredError:
-    return LeaseExpiredError("this broker is closed", hint="make a new one: Broker.from_config()")
-
-
-def _defect(state: State, error: BaseException) -> ProviderError:
-    return ProviderError(
-        f"fetching {state.name!r} failed with {type(error).__name__}",
-        ref=state.source.ref,
-        hint="this is a defect; its message is withheld, it could hold the value",
-    )
-
-
-def _call(callback: Callable[[Change], None], change: Change) -> None:
-    try:
-        callback(change)
-    except Exception as error:  # noqa: BLE001 - a user's code; its text could hold anything
-        _log.error("an on_change callback of %r raised %s", change.name, type(error).__name__)

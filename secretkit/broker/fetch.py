@@ -9,15 +9,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from secretkit.broker.state import Held
+from secretkit.broker.state import DENIED, Held, defect
 from secretkit.core.freshness import window
 from secretkit.core.lease import Lease
 from secretkit.errors import (
-    AccessDeniedError,
     GrantError,
     ProviderError,
     SecretkitError,
-    SecretNotFoundError,
 )
 from secretkit.ports import AuditEvent, Event, Issuance
 
@@ -91,11 +89,13 @@ class Fetching:
         try:
             return state.source.acquire(timeout=state.policy.fetch_timeout, refused=refused)
         except SecretkitError as error:
-            denied = isinstance(error, AccessDeniedError | SecretNotFoundError)
-            event = Event.FETCH_DENIED if denied else Event.FETCH_FAILED
-            with suppress(SecretkitError):  # the failure itself is what the caller must see
-                self._ledger.record(self._event(state, event, outcome=type(error).__name__))
-            raise
+            failure: SecretkitError = error
+        except BaseException as error:  # noqa: BLE001 - third-party code; waiters must wake
+            failure = defect(state, error)
+        event = Event.FETCH_DENIED if isinstance(failure, DENIED) else Event.FETCH_FAILED
+        with suppress(SecretkitError):  # the failure itself is what the caller must see
+            self._ledger.record(self._event(state, event, outcome=type(failure).__name__))
+        raise failure
 
     def _issue(
         self,

@@ -5,7 +5,7 @@ No threads and no calls here: facts in, new state out. The engine calls it under
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from secretkit.core.freshness import backoff
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from secretkit.core.freshness import LeasePolicy, Window
     from secretkit.core.lease import Lease
     from secretkit.errors import SecretkitError
-    from secretkit.ports import Change, Clock, CredentialSource, Ledger, Rng
+    from secretkit.ports import Clock, CredentialSource, Ledger, Rng
 
-__all__ = ["DENIED", "BrokerContext", "Held", "State", "Status", "overdue"]
+__all__ = ["DENIED", "BrokerContext", "Held", "State", "Status", "closed", "defect", "overdue"]
 
 DENIED: Final = (AccessDeniedError, SecretNotFoundError)
 """The store says no: what is held is dropped at once. Any other failure keeps it to its end."""
@@ -86,7 +86,6 @@ class State:
     force_after: float = 0.0
     unchanged: int = 0
     distrusted: int = 0
-    callbacks: list[Callable[[Change], None]] = field(default_factory=list)
 
     def accept(self, held: Held, *, distrusted: bool, now: float, dice: float) -> float:
         """Take what a flight brought; give the moment to renew it.
@@ -125,7 +124,7 @@ class State:
         if asked is None and not isinstance(error, DENIED):
             # The store was away and may be back: a refused secret is worth the shortest pause.
             self.force_after = min(self.not_before, now + backoff(1, policy=self.policy, dice=dice))
-        held, self.error = self.held, error
+        held, self.error = self.held, error.fresh()  # its traceback would keep frames alive
         if held is None:
             return None
         if isinstance(error, DENIED):
@@ -140,6 +139,11 @@ class State:
                 ended_at=end,
             )
         return None
+
+    def check_pause(self, now: float) -> None:
+        """Raise the last failure again while nobody may ask."""
+        if self.error is not None and now < self.not_before:
+            raise self.error.fresh()
 
     def show(self) -> Status:
         """Give what may be shown."""
@@ -178,3 +182,17 @@ def overdue(state: State) -> ProviderTimeoutError:
         ref=state.source.ref,
         hint="see whether it answers: secretkit provider test",
     )
+
+
+def defect(state: State, error: BaseException) -> ProviderError:
+    """Give the error for an exception that nobody meant: its class name, never its text."""
+    return ProviderError(
+        f"fetching {state.name!r} failed with {type(error).__name__}",
+        ref=state.source.ref,
+        hint="this is a defect; its message is withheld, it could hold the value",
+    )
+
+
+def closed() -> LeaseExpiredError:
+    """Give the error for a broker that was closed."""
+    return LeaseExpiredError("this broker is closed", hint="make a new one: Broker.from_config()")
