@@ -45,7 +45,7 @@ def _guard(config: pytest.Config) -> LeakGuard:
 
     watch = config.pluginmanager.get_plugin(_NAME)
     if watch is None:
-        watch = GuardWatch()
+        watch = GuardWatch(config)
         config.pluginmanager.register(watch, _NAME)
     guard: LeakGuard = watch.guard
     return guard

@@ -22,31 +22,40 @@ __all__ = ["GuardWatch"]
 class GuardWatch:
     """Hooks that feed one :class:`LeakGuard`; registered only in a run that asked for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
         self.guard = LeakGuard()
+        self._config = config
         self._files = WrittenFiles()
         self._files.begin()
         self._handler = _GuardHandler(self.guard)
         logging.getLogger().addHandler(self._handler)
 
     def pytest_runtest_logstart(self) -> None:
-        """Begin a test."""
-        self._files.begin()
-
-    def pytest_runtest_logfinish(self) -> None:
-        """End a test: its secrets are not live any more."""
+        """Begin a test. The secrets of the last one end here: its warnings come after its end."""
         self.guard.end_test()
+        self._files.begin()
 
     def pytest_unconfigure(self) -> None:
         """End the run."""
         logging.getLogger().removeHandler(self._handler)
         self._files.close()
 
-    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
-        """Look into a warning that was shown."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(
+        self, warning_message: warnings.WarningMessage, nodeid: str
+    ) -> None:
+        """Look into a warning before anybody shows it.
+
+        pytest hands warnings out after a test's last report, so a leak gets a report of its own.
+        """
         message = warning_message.message
-        category = warning_message.category.__name__
-        self.guard.check(f"{message}\n{message!r}", where=f"warning {category}")
+        where = f"warning {warning_message.category.__name__}"
+        if self.guard.check(f"{message}\n{message!r}", where=where):
+            warning_message.message = UserWarning(WITHHELD)
+            where_from = (nodeid.partition("::")[0], None, nodeid)
+            report = pytest.TestReport(nodeid, where_from, {}, "failed", None, "teardown")
+            _fail(report, self.guard.take(), "")
+            self._config.hook.pytest_runtest_logreport(report=report)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(

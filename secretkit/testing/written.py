@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
@@ -30,8 +31,7 @@ class WrittenFiles:
         self._opened: set[str] = set()
         self._seen: dict[Path, _Signature] = {}
         self._cwd: tuple[Path, dict[Path, _Signature]] | None = None
-        self._is_on = True
-        sys.addaudithook(self._hear)
+        _listen(self)
 
     def begin(self) -> None:
         """Forget the last test, and remember the files that stand in the working directory."""
@@ -65,17 +65,11 @@ class WrittenFiles:
 
     def close(self) -> None:
         """Stop noting."""
-        self._is_on = False
+        with contextlib.suppress(ValueError):
+            _listeners.remove(self)
 
-    def _hear(self, event: str, args: tuple[object, ...]) -> None:
-        if event == "open":
-            if self._is_on and isinstance(args[2], int) and args[2] & _WRITES:
-                self._keep(args[0])
-        elif event == "os.rename" and self._is_on:
-            self._keep(args[1])
-
-    def _keep(self, path: object) -> None:
-        # An error in an audit hook would come out of the caller's own open().
+    def keep(self, path: object) -> None:
+        """Note a path that is being written; never raises, for that would come out of open()."""
         if isinstance(path, (str, bytes, os.PathLike)):
             try:
                 name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - of any path-like, fast
@@ -83,6 +77,27 @@ class WrittenFiles:
                 return
             with self._lock:
                 self._opened.add(name)
+
+
+_listeners: list[WrittenFiles] = []
+_hooked = threading.Event()
+
+
+def _listen(files: WrittenFiles) -> None:
+    _listeners.append(files)
+    if not _hooked.is_set():
+        _hooked.set()
+        sys.addaudithook(_hear)
+
+
+def _hear(event: str, args: tuple[object, ...]) -> None:
+    if event == "open":
+        if isinstance(args[2], int) and args[2] & _WRITES:
+            for files in _listeners:
+                files.keep(args[0])
+    elif event == "os.rename":
+        for files in _listeners:
+            files.keep(args[1])
 
 
 def _cwd() -> Path | None:
