@@ -91,7 +91,7 @@ class AsyncSealedTransport(httpx2.AsyncBaseTransport):
             while True:
                 response = await self._send(sealed)
                 try:
-                    sealed = await flow.asend(response)
+                    sealed = await flow.asend(response)  # codespell:ignore asend
                 except StopAsyncIteration:
                     return response
                 except BaseException:
