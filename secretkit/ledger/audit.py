@@ -64,12 +64,28 @@ def entries(link: Link, *, after: int) -> Iterator[AuditEntry]:
     """Give the entries above ``after`` in order, a page at a time, so others can write meanwhile.
 
     Raises:
-        IntegrityError: at a row that cannot be an entry. Digests are checked by :func:`verify`.
+        IntegrityError: at a row that cannot be an entry, or where some are missing. Whether each
+            is as it was written, :func:`verify` tells.
     """
-    while rows := _page(link, after=after).rows:
+    while True:
+        rows, text = _page(link, after=after)
         for row in rows:
-            yield _entry(link, row)
-        after = rows[-1][0]
+            entry = _entry(link, row)
+            after += 1
+            if entry.number != after:
+                raise _missing(after)
+            yield entry
+        if len(rows) < _PAGE:
+            if after < link.keys().read_head(text).entries:
+                raise _missing(after + 1)
+            return
+
+
+def _missing(number: int) -> IntegrityError:
+    return IntegrityError(
+        f"audit entry {number} is missing",
+        hint="keep a copy of the ledger as it is, then run: secretkit audit verify",
+    )
 
 
 class _Page(NamedTuple):

@@ -197,15 +197,21 @@ class FileLink(_SqliteLink):
             (journal,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
             for pragma in _PRAGMAS:
                 connection.execute(pragma)
+            (page,) = connection.execute("PRAGMA page_size").fetchone()
         except BaseException:
             connection.close()
             raise
+        problem = None
         if journal != "wal":
-            connection.close()
-            raise lasting(
+            problem = lasting(
                 f"{self._path} is on a file system without shared memory",
                 hint="put the ledger on a local disk, or use postgresql:// for several machines",
             )
+        elif os.lstat(self._path).st_size % page:  # SQLite would read the rest as zeros
+            problem = explain(sqlite3.SQLITE_CORRUPT, label=self._path)
+        if problem is not None:
+            connection.close()
+            raise problem
         return connection
 
     def _create(self) -> None:

@@ -488,6 +488,15 @@ class LedgerContract(ABC):
         assert (report.entries, report.broken_at) == (1, 2)
         assert "head" in report.reason
 
+    @pytest.mark.parametrize("condition", ["= 1", "= 3", "> 4", "> 0"])
+    def test_reading_stops_where_entries_are_missing(self, ledger, condition):
+        for _ in range(6):
+            ledger.record(event())
+        self.raw(ledger, f"DELETE FROM secretkit_audit WHERE number {condition}")  # noqa: S608
+        with pytest.raises(IntegrityError, match="missing") as caught:
+            entries(ledger)
+        assert "verify" in caught.value.hint
+
     @pytest.mark.parametrize("head", ["x", "AB" * 32, "ab" * 31, "ab" * 32 + "\n"])
     def test_what_is_no_head_is_refused(self, ledger, head):
         with pytest.raises(ConfigError) as caught:
