@@ -45,7 +45,7 @@ def show(session: Session, *, origin: bool) -> None:
 @command.command("path")
 @click.pass_obj
 def path(session: Session) -> None:
-    """Print the file in force, or the place where the user's own would be."""
+    """Print the file in force, or where yours would be."""
     config = session.config()
     file = config.file or user_file(session.environ)
     if session.json:

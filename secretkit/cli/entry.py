@@ -5,19 +5,22 @@ No traceback ever reaches the user: its frames and its text could hold a secret.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from secretkit.cli import exits
 from secretkit.cli.output import printable
 from secretkit.cli.session import Session
-from secretkit.errors import SecretkitError
+from secretkit.errors import LedgerError, SecretkitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["main"]
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,12 +51,27 @@ def _ended(session: Session, work: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     except BrokenPipeError:
-        # What is left in the buffer would fail again at exit, loudly.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         return exits.BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            return _defect(error)
+        _drop_stdout()
+        return _fail(session, _unwritten(error.errno))
     except Exception as error:  # noqa: BLE001 - the last place that can keep its text to itself
         return _defect(error)
     return code
+
+
+def _drop_stdout() -> None:
+    """Let what is left in the buffer go nowhere: at exit it would fail again, loudly."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unwritten(number: int | None) -> LedgerError:
+    return LedgerError(
+        f"stdout: {os.strerror(number or errno.EIO)}", hint="free some space there, and try again"
+    )
 
 
 def _fail(session: Session, error: SecretkitError) -> int:

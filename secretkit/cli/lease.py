@@ -34,7 +34,7 @@ def list_leases(session: Session, name: str | None) -> None:
     session.rows(
         "leases",
         [_row(lease, now) for lease in found],
-        columns=["id", "name", "generation", "ttl_left", "holder"],
+        columns=["id", "name", "generation", "state", "ttl_left", "holder"],
     )
 
 
@@ -65,7 +65,11 @@ def _one(session: Session, record: LeaseRecord) -> None:
 
 
 def _row(lease: LeaseRecord, now: datetime) -> Mapping[str, Cell]:
-    over = lease.ended_at is not None or lease.revoked or lease.expires_at <= now
+    state = "running"
+    if lease.revoked:
+        state = "revoked"  # listed until its end: its holder may not have looked yet
+    elif lease.ended_at is not None or lease.expires_at <= now:
+        state = "ended"
     return {
         "id": lease.id,
         "name": lease.name,
@@ -74,7 +78,8 @@ def _row(lease: LeaseRecord, now: datetime) -> Mapping[str, Cell]:
         "holder": lease.holder,
         "granted_at": lease.granted_at,
         "expires_at": lease.expires_at,
-        "ttl_left": None if over else lease.expires_at - now,
+        "state": state,
+        "ttl_left": None if state != "running" else lease.expires_at - now,
         "ended_at": lease.ended_at,
         "revoked": lease.revoked,
     }

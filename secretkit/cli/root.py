@@ -100,6 +100,10 @@ def _global_options() -> list[click.Option]:
     ]
 
 
+class _ReaderGoneError(Exception):
+    """Carries a broken pipe past click."""
+
+
 class Command(click.Command):
     """A command that takes the global options after its name as well."""
 
@@ -115,7 +119,11 @@ class Command(click.Command):
             from secretkit.cli.verbose import log_to_stderr  # noqa: PLC0415 - only with -v
 
             log_to_stderr()
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # click would end the process with exit code 1, as for a failed check.
+            raise _ReaderGoneError from None
 
 
 class LazyGroup(click.Group):
@@ -166,6 +174,7 @@ def run(arguments: Sequence[str], session: Session) -> int:
 
     Raises:
         KeyboardInterrupt: for Ctrl-C, also at a prompt.
+        BrokenPipeError: if nobody reads stdout any more.
         SecretkitError: what the command met.
     """
     try:
@@ -175,6 +184,8 @@ def run(arguments: Sequence[str], session: Session) -> int:
         return exits.USAGE
     except click.UsageError as error:
         return _usage(error, session)
+    except _ReaderGoneError:
+        raise BrokenPipeError from None
     except click.Abort:
         raise KeyboardInterrupt from None
     return code if isinstance(code, int) else exits.OK

@@ -21,7 +21,7 @@ __all__ = ["command"]
 @click.option("-y", "--yes", is_flag=True, help="Show it on a terminal without asking.")
 @click.pass_obj
 def command(session: Session, name: str, *, yes: bool) -> None:
-    """Print the leased secret of the credential NAME and nothing else, for helpers.
+    """Print the leased secret of credential NAME and nothing else.
 
     As Claude Code's apiKeyHelper: "secretkit token claude".
     """

@@ -1,0 +1,248 @@
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from secretkit import errors
+from secretkit.cli import exits
+from secretkit.cli.entry import main
+
+from .conftest import BIN, KEY
+
+HEAVY = {"rich", "cryptography", "asyncio", "anthropic", "sqlite3", "secretkit.ledger.engine"}
+
+
+def modules_after(home, *words):
+    """Run the command in an interpreter that then prints which modules it loaded."""
+    code = (
+        "import sys; from secretkit.cli.entry import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print(*sys.modules, file=sys.stderr)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=home.cwd,
+        env=home.environ,
+        capture_output=True,
+        check=False,
+    )
+    return answer.stdout, set(answer.stderr.decode().split())
+
+
+def test_help_loads_no_command_and_nothing_heavy(home):
+    out, modules = modules_after(home, "--help")
+    assert b"Commands:" in out
+    assert "click" in modules
+    assert not modules & {*HEAVY, "secretkit.wiring", "secretkit.cli.run", "secretkit.config.load"}
+
+
+def test_token_spares_click(stocked):
+    out, modules = modules_after(stocked, "token", "claude")
+    assert out == KEY.encode()
+    assert not modules & {"click", "rich", "asyncio", "anthropic", "secretkit.cli.root"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("token", "claude"),
+        ("token", "--timeout=5s", "claude"),
+        ("token", "-q", "claude"),
+        ("token", "claude", "--no-color"),
+        ("--timeout", "5s", "token", "claude"),
+        ("token", "--", "claude"),
+        ("get", "claude"),
+        ("-q", "get", "local:claude", "--timeout", "5s"),
+    ],
+)
+def test_each_way_to_ask_prints_exactly_the_value(stocked, words):
+    assert stocked.run(*words) == (0, KEY.encode(), b"")
+
+
+def test_the_fast_way_reads_its_options(stocked):
+    file = stocked.cwd / "c.toml"
+    file.write_text(stocked.config.read_text().replace(".claude]", ".other]"))
+    code, out, _ = stocked.run("token", "-c", str(file), "other")
+    assert (code, out) == (0, KEY.encode())
+    assert stocked.run("token", f"--config={file}", "claude")[0] == 2
+    code, _, err = stocked.run("token", "--timeout", "10", "claude")
+    assert (code, len(err.splitlines())) == (2, 3)
+
+
+def test_every_error_class_has_its_exit_code():
+    expected = {
+        "SecretkitError": 70,
+        "ConfigError": 2,
+        "RefError": 2,
+        "SecretError": 2,
+        "ProviderError": 4,
+        "ProviderUnavailableError": 4,
+        "SecretNotFoundError": 5,
+        "AccessDeniedError": 3,
+        "ProviderTimeoutError": 4,
+        "LeaseExpiredError": 4,
+        "GrantError": 6,
+        "RotationError": 7,
+        "LedgerError": 4,
+        "IntegrityError": 1,
+        "ScanError": 1,
+    }
+    assert {name: exits.exit_code(getattr(errors, name)()) for name in errors.__all__} == expected
+    assert all(exits.verdict(getattr(errors, name)()) for name in errors.__all__)
+
+
+def test_a_bug_shows_its_class_and_place_and_never_its_text(home, capsys):
+    class Stdout:
+        """Fails as nothing of ours would, with a key in its message."""
+
+        def write(self, text):
+            raise ZeroDivisionError(KEY)
+
+        def flush(self):
+            pass
+
+        def isatty(self):
+            return False
+
+    before, sys.stdout = sys.stdout, Stdout()
+    try:
+        code = main(["config", "show"])
+    finally:
+        sys.stdout = before
+    err = capsys.readouterr().err
+    assert code == 70
+    assert "ZeroDivisionError at " in err
+    assert KEY not in err
+    assert "Traceback" not in err
+    assert len(err.splitlines()) == 3
+
+
+def test_a_reader_that_goes_away_is_no_error_message(stocked):
+    for words in (("config", "show"), ("audit", "tail"), ("get", "claude"), ("token", "claude")):
+        read, write = os.pipe()
+        os.close(read)
+        code, _, err = stocked.run(*words, stdout=write)
+        os.close(write)
+        assert (code, err) == (141, b""), words
+
+
+def test_a_full_disk_under_stdout_is_reported_without_the_value(stocked):
+    for words in (("get", "claude"), ("config", "show")):
+        with Path("/dev/full").open("wb") as full:
+            code, _, err = stocked.run(*words, stdout=full)
+        assert code == 4
+        assert KEY.encode() not in err
+        assert b"stdout: No space left on device" in err
+
+
+def talk(home, *words, answers=(), signal_after=None):
+    """Run the command on a terminal of its own; type each answer after the prompt before it."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(home.cwd)
+        os.execve(str(BIN / "secretkit"), ["secretkit", *words], home.environ)
+    shown, left, deadline = b"", list(answers), time.monotonic() + 30
+    while time.monotonic() < deadline:
+        ready, _, _ = select.select([terminal], [], [], 0.5)
+        if ready:
+            try:
+                piece = os.read(terminal, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+        if left and left[0][0] in shown[-200:]:
+            os.write(terminal, left.pop(0)[1])
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), shown.decode()
+
+
+def test_the_hidden_prompt_asks_twice_and_shows_nothing(stocked):
+    typed = KEY.encode() + b"\n"
+    answers = [(b"(hidden): ", typed), (b"Again: ", typed)]
+    code, shown = talk(stocked, "set", "claude", answers=answers)
+    assert code == 0
+    assert "stored local:claude, version 2" in shown
+    assert KEY not in shown
+
+
+def test_two_different_values_store_nothing(stocked):
+    answers = [(b"(hidden): ", b"one-value\n"), (b"Again: ", b"other-value\n")]
+    code, shown = talk(stocked, "set", "x", answers=answers)
+    assert code == 2
+    assert "differ; nothing was stored" in shown
+    assert "one-value" not in shown
+    assert stocked.run("get", "local:x")[0] == 5
+
+
+def test_ctrl_c_at_the_prompt_is_130(stocked):
+    code, shown = talk(stocked, "set", "claude", answers=[(b"(hidden): ", b"\x03")])
+    assert code == 130
+    assert "Traceback" not in shown
+
+
+def test_on_a_terminal_a_value_is_shown_only_after_yes(stocked):
+    code, shown = talk(stocked, "get", "claude", answers=[(b"[y/N]: ", b"n\n")])
+    assert code == 2
+    assert KEY not in shown
+    code, shown = talk(stocked, "get", "claude", answers=[(b"[y/N]: ", b"y\n")])
+    assert (code, shown.count(KEY)) == (0, 1)
+    code, shown = talk(stocked, "token", "claude", "--yes")
+    assert (code, shown) == (0, f"{KEY}\r\n")
+    code, shown = talk(stocked, "token", "claude", "--json", "--yes")
+    assert code == 2
+    assert KEY not in shown
+
+
+def test_a_person_gets_a_table_and_no_color_is_obeyed(stocked):
+    stocked.environ |= {"TERM": "xterm-256color", "COLUMNS": "160"}
+    code, shown = talk(stocked, "list")
+    assert code == 0
+    assert "created at" in shown
+    assert "\x1b[" in shown
+    plain = {"environment": {"NO_COLOR": "1"}, "argument": {}}
+    for way, more in plain.items():
+        stocked.environ.pop("NO_COLOR", None)
+        stocked.environ |= more
+        words = ["list"] if way == "environment" else ["list", "--no-color"]
+        code, shown = talk(stocked, *words)
+        assert "created at" in shown
+        assert not any(f"\x1b[{code}" in shown for code in ("3", "9", "4"))
+
+
+def test_text_from_outside_cannot_drive_the_terminal(stocked):
+    evil = "x\x1b[2J\u202e\n::error::"
+    for words in (("token", evil), ("get", evil), ("lease", "show", evil), (evil,)):
+        code, out, err = stocked.run(*words)
+        assert code in {2, 5}, err
+        assert not {b"\x1b", "\u202e".encode()} & {bytes([b]) for b in out + err}
+        assert "\u202e".encode() not in out + err
+        assert len(err.splitlines()) == 3
+
+
+def waits_for_the_store(pid) -> bool:
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    every = [children, *Path(f"/proc/{pid}/task").glob("*/children")]
+    return any(path.exists() and path.read_text() for path in every)
+
+
+def test_an_interrupt_while_a_store_hangs_ends_at_once(stocked):
+    stocked.config.write_text(
+        '[providers.slow]\ntype = "command"\nargv = ["sleep", "60"]\n'
+        '[credentials.claude]\nkind = "anthropic-api-key"\nsource = "slow:x"\n'
+    )
+    process = stocked.start("token", "claude", "--timeout", "30s")
+    while not waits_for_the_store(process.pid):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
