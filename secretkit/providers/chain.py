@@ -100,7 +100,7 @@ class ChainProvider:
             ProviderError: if the handle is not one of this chain's.
         """
         number, _, inner = handle.partition(":")
-        if not number.isdecimal() or int(number) >= len(self.members):
+        if not (number.isascii() and number.isdecimal()) or int(number) >= len(self.members):
             raise ProviderError(
                 "this handle is not from this chain", hint="revoke it where it is from"
             )

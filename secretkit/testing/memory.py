@@ -119,13 +119,12 @@ class MemoryProvider:
             secret = entry.versions.get(version) if entry else None
         if secret is None:
             raise _missing(ref)
-        if self.expires_after is None:
-            return Fetched(secret=field_of(secret, ref=ref), version=version)
+        lasts = self.expires_after
         return Fetched(
             secret=field_of(secret, ref=ref),
             version=version,
-            expires_at=self.clock.now() + self.expires_after,
-            handle=f"{ref.path}/{self.fetches}",
+            expires_at=None if lasts is None else self.clock.now() + lasts,
+            handle=None if lasts is None else f"{ref.path}/{self.fetches}",
         )
 
     def version(self, ref: SecretRef, *, timeout: timedelta) -> str:
@@ -184,10 +183,8 @@ class MemoryProvider:
 
     def store_again(self, name: str) -> None:
         """Add a version with the value of the current one, as a rotation without effect does."""
-        with self._lock:
-            entry = self._entries[name]
-            secret = entry.versions[str(entry.current)]
-        self._store(name, secret, expected=None)
+        entry = self._entries[name]
+        self._store(name, entry.versions[str(entry.current)], expected=None)
 
     def _store(self, name: str, secret: Secret, *, expected: str | None) -> StoredVersion:
         with self._lock:
