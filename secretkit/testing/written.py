@@ -29,8 +29,8 @@ class WrittenFiles:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._opened: set[str] = set()
-        self._seen: dict[Path, _Signature] = {}
-        self._cwd: tuple[Path, dict[Path, _Signature]] | None = None
+        self._seen: dict[str, _Signature] = {}
+        self._cwd: tuple[str, dict[str, _Signature]] | None = None
         _listen(self)
 
     def begin(self) -> None:
@@ -39,7 +39,7 @@ class WrittenFiles:
             self._opened.clear()
         self._seen.clear()
         here = _cwd()
-        self._cwd = None if here is None else (here, dict(_regular(_entries(here))))
+        self._cwd = (here, dict(_regular(_names(here)))) if here else None
 
     def changed(self, *trees: Path) -> list[Path]:
         """Give the files that were written since the last call: each once per state it was in.
@@ -49,18 +49,18 @@ class WrittenFiles:
         """
         with self._lock:
             opened, self._opened = self._opened, set()
-        paths = [Path(name) for name in opened]
+        names = list(opened)
         for tree in trees:
-            paths += [Path(top, name) for top, _, names in os.walk(tree) for name in names]
+            names += [f"{top}{os.sep}{name}" for top, _, here in os.walk(tree) for name in here]
         if self._cwd is not None and self._cwd[0] == _cwd():
             before = self._cwd[1]
-            now = _regular(_entries(self._cwd[0]))
-            paths += [path for path, signature in now if before.get(path) != signature]
+            now = _regular(_names(self._cwd[0]))
+            names += [name for name, signature in now if before.get(name) != signature]
         fresh = []
-        for path, signature in _regular(paths):
-            if self._seen.get(path) != signature and "__pycache__" not in path.parts:
-                self._seen[path] = signature
-                fresh.append(path)
+        for name, signature in _regular(names):
+            if self._seen.get(name) != signature and f"{os.sep}__pycache__{os.sep}" not in name:
+                self._seen[name] = signature
+                fresh.append(Path(name))
         return fresh
 
     def close(self) -> None:
@@ -100,26 +100,28 @@ def _hear(event: str, args: tuple[object, ...]) -> None:
             files.keep(args[1])
 
 
-def _cwd() -> Path | None:
+# Plain strings below here: this runs for every test of a suite, and paths cost ten times as much.
+
+
+def _cwd() -> str:
     try:
-        return Path.cwd()
+        return os.getcwd()  # noqa: PTH109 - as above
     except OSError:  # it was removed
-        return None
+        return ""
 
 
-def _entries(directory: Path) -> list[Path]:
+def _names(directory: str) -> list[str]:
     try:
-        with os.scandir(directory) as entries:
-            return [Path(entry.path) for entry in entries]
+        return [f"{directory}{os.sep}{name}" for name in os.listdir(directory)]  # noqa: PTH208 - as above
     except OSError:
         return []
 
 
-def _regular(paths: Iterable[Path]) -> Iterator[tuple[Path, _Signature]]:
-    for path in paths:
+def _regular(names: Iterable[str]) -> Iterator[tuple[str, _Signature]]:
+    for name in names:
         try:
-            facts = path.stat(follow_symlinks=False)
+            facts = os.lstat(name)
         except (OSError, ValueError):
             continue
         if stat.S_ISREG(facts.st_mode):
-            yield path, (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+            yield name, (facts.st_mtime_ns, facts.st_size, facts.st_ino)

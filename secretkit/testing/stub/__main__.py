@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Final
 
 from secretkit.core.secret import Secret
 from secretkit.errors import SecretkitError
-from secretkit.testing.claude import ClaudeStub, Step
+from secretkit.testing.stub.face import ClaudeStub
+from secretkit.testing.stub.script import Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

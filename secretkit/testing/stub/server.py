@@ -1,7 +1,7 @@
 """Server: the stand-in's listening socket, and its being up or down.
 
 A record is in the log before its client can act on the end of the answer, as far as
-:meth:`Server.settled` is awaited; :class:`~secretkit.testing.claude.ClaudeStub` does so.
+:meth:`Server.settled` is awaited; :class:`~secretkit.testing.ClaudeStub` does so.
 """
 
 from __future__ import annotations

@@ -76,8 +76,8 @@ def test_the_file_is_not_written_through_a_link(tmp_path):
 
 
 def test_a_fact_that_no_record_has_is_an_error_and_not_zero(run):
-    with pytest.raises(ConfigError, match="stauts"):
-        run[0].count(stauts=200)
+    with pytest.raises(ConfigError, match="colour"):
+        run[0].count(colour=200)
     with pytest.raises(ConfigError):
         select([], nothing=1)
 

@@ -61,7 +61,7 @@ def test_a_wrong_command_gets_an_answer_without_its_text(process):
         {"do": "dance"},
         {"do": "accept", "key": KEY},
         {"do": "accept", "label": "a", "key": ""},
-        {"do": "next", "stauts": 1},
+        {"do": "next", "colour": 1},
         {"do": "next", "status": 1},
         {"do": "next", "status": "x"},
         {"do": "next", "delay": "x"},
