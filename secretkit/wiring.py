@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from secretkit.broker.clock import SystemClock
 from secretkit.broker.fetch import Fetching
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
     from secretkit.broker.blocking import Broker
     from secretkit.core.freshness import LeasePolicy
     from secretkit.core.lease import Lease
+    from secretkit.core.secret import Secret
     from secretkit.ports import Clock, CredentialSource, Fetched, Ledger, Provider, Rng
 
 __all__ = ["Toolkit", "from_refs", "holder", "load"]
 
-_MEMORY = "sqlite://"
+_MEMORY: Final = "sqlite://"
+_RECENT: Final = 256
 
 
 def load(
@@ -112,6 +116,7 @@ class Toolkit:
         self._lock = threading.RLock()
         self._providers: dict[str, Provider] = dict(providers or {})
         self._opening: list[str] = []
+        self._recent: deque[Secret] = deque(maxlen=_RECENT)  # the redactor holds them weakly
         self._ledger: Ledger | None = None
         self._broker: Broker | None = None
 
@@ -186,8 +191,6 @@ class Toolkit:
 
     def policy(self, name: str) -> LeasePolicy:
         """Give how long leases on ``name`` last."""
-        from dataclasses import replace  # noqa: PLC0415
-
         ttl = self.config.credential(name).ttl
         shared = self.config.policy
         return shared if ttl is None else replace(shared, ttl=ttl)
@@ -200,7 +203,15 @@ class Toolkit:
             rng=self._rng,
             holder=holder,
             release=self._release,
+            watch=self._watch,
         )
+
+    def _watch(self, secret: Secret) -> None:
+        """Have logs kept free of ``secret``, also for a while after it was replaced."""
+        from secretkit.redact import default  # noqa: PLC0415 - not for a --help
+
+        self._recent.append(secret)
+        default().watch(secret)
 
     def lease_once(self, name: str) -> Lease:
         """Give one lease without a broker: for a command that ends at once.
@@ -212,7 +223,8 @@ class Toolkit:
         state = State(name=name, source=self.source(name), policy=policy)
         timeout = policy.fetch_timeout.total_seconds()
         flight = Flight(deadline=self.clock.monotonic() + timeout, distrust=None)
-        fetching = Fetching(self.context())
+        # No redactor here: its rules cost 7 ms, and a command that prints the value logs nothing.
+        fetching = Fetching(replace(self.context(), watch=lambda _: None))
 
         def fetch() -> None:
             try:

@@ -183,3 +183,13 @@ def test_closing_closes_the_providers_that_hold_something_open(home):
     with kit:
         kit.lease_once("claude")
     assert provider.closed
+
+
+def test_what_a_broker_handed_out_is_taken_out_of_logs(home):
+    from secretkit.redact import default
+
+    value = "opaque-" + "v" * 20
+    text = ENV.replace("anthropic-api-key", "opaque")
+    with toolkit(home, text, A_KEY=value) as kit, kit.broker() as broker:
+        broker.lease("claude")
+        assert value not in default().text(f"oops: {value}")

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from secretkit.broker.state import DENIED, Held, defect
+from secretkit.core.credential import secrets_of
 from secretkit.core.freshness import window
 from secretkit.core.lease import Lease
 from secretkit.errors import (
@@ -41,6 +42,7 @@ class Fetching:
         self._clock = context.clock
         self._ledger = context.ledger
         self._rng = context.rng
+        self._watch = context.watch
         self._name_holder = context.holder
         self._holder = context.holder()
 
@@ -59,6 +61,8 @@ class Fetching:
         self._ledger.count_call(state.source.ref, now=now, limit=policy.calls, per=policy.per)
         refused = self._ledger.refused(state.name, now=now)
         acquired = self._acquire(state, lambda mark: mark in refused or mark == flight.distrust)
+        for secret in secrets_of(acquired.credential):
+            self._watch(secret)
         fingerprint = self._ledger.fingerprint(acquired.credential.secret)
         if flight.distrust is not None and fingerprint != flight.distrust:
             self._note_refusal(state, flight.distrust)

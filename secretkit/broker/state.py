@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from secretkit.broker.flight import Flight
     from secretkit.core.freshness import LeasePolicy, Window
     from secretkit.core.lease import Lease
+    from secretkit.core.secret import Secret
     from secretkit.errors import SecretkitError
     from secretkit.ports import Clock, CredentialSource, Ledger, Rng
 
@@ -38,8 +39,9 @@ DENIED: Final = (AccessDeniedError, SecretNotFoundError)
 class BrokerContext:
     """What a broker may use of the world; wiring fills it, tests pass their own.
 
-    ``holder`` names this process, and is asked again in a forked child. ``release`` is called
-    when the broker is closed and has given everything back.
+    ``holder`` names this process, and is asked again in a forked child. ``release`` is called when
+    the broker is closed and has given everything back; ``watch`` is told each secret before it is
+    handed out, so that logs can be kept free of it.
     """
 
     clock: Clock
@@ -47,6 +49,7 @@ class BrokerContext:
     rng: Rng
     holder: Callable[[], str]
     release: Callable[[], None]
+    watch: Callable[[Secret], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-__all__ = ["KINDS", "AccessToken", "ApiKey", "AwsCredentials", "Credential", "Opaque", "of_kind"]
+__all__ = [
+    "KINDS",
+    "AccessToken",
+    "ApiKey",
+    "AwsCredentials",
+    "Credential",
+    "Opaque",
+    "of_kind",
+    "secrets_of",
+]
 
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 _QUOTES: Final = "\"'`"
@@ -118,6 +127,13 @@ KINDS: Final[dict[str, Callable[[Secret, datetime | None], Credential]]] = {
     kind.kind: kind for kind in (ApiKey, AccessToken, Opaque)
 }
 """The kinds a single stored value can become."""
+
+
+def secrets_of(credential: Credential) -> tuple[Secret, ...]:
+    """Give every secret in ``credential``: for AWS the key and, if any, the session token."""
+    if isinstance(credential, AwsCredentials) and credential.session_token is not None:
+        return credential.secret, credential.session_token
+    return (credential.secret,)
 
 
 def of_kind(kind: str, secret: Secret, *, expires_at: datetime | None = None) -> Credential:

@@ -373,6 +373,11 @@ def test_the_audit_tells_the_story_without_the_value(world):
     assert world.ledger.verify().intact
 
 
+def test_every_secret_is_made_known_to_the_redactor_before_it_is_handed_out(world):
+    secret = world.broker.get("claude")
+    assert [watched is secret for watched in world.watched] == [True]
+
+
 def test_on_change_is_called_once_a_generation_and_can_be_stopped(world):
     changes = []
     stop = world.broker.on_change("claude", changes.append)

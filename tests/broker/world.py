@@ -70,12 +70,14 @@ class World:
     system_clock: Clock | None = None
 
     def __post_init__(self) -> None:
+        self.watched: list[Secret] = []
         self.context = BrokerContext(
             clock=self.system_clock or self.clock,
             ledger=self.ledger,
             rng=lambda: 0.5,
             holder=lambda: f"host:{threading.get_ident()}",
             release=self.ledger.close,
+            watch=self.watched.append,
         )
         self.broker = Broker({"claude": self.source}, context=self.context, policy=self.policy)
 
