@@ -55,7 +55,7 @@ def run_child(
         pumps = [] if mask is None else _pumps(child, mask)
         code = child.wait()
         for pump in pumps:
-            pump.join(_LAST_WORDS)
+            pump.join(_LAST_WORDS / len(pumps))
     return code if code >= 0 else 128 - code
 
 

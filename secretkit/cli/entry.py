@@ -46,21 +46,23 @@ def _ended(session: Session, work: Callable[[], int]) -> int:
         finally:
             session.close()
         sys.stdout.flush()
-    except SecretkitError as error:
-        return _fail(session, error)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
-    except BrokenPipeError:
+    except Exception as error:  # noqa: BLE001 - the last place that can keep its text to itself
+        return _failed(session, error)
+    return code
+
+
+def _failed(session: Session, error: Exception) -> int:
+    if isinstance(error, SecretkitError):
+        return _explain(session, error)
+    if isinstance(error, BrokenPipeError):
         _drop_stdout()
         return exits.BROKEN_PIPE
-    except OSError as error:
-        if error.errno not in _FULL or error.filename is not None:
-            return _defect(error)
+    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
         _drop_stdout()
-        return _fail(session, _unwritten(error.errno))
-    except Exception as error:  # noqa: BLE001 - the last place that can keep its text to itself
-        return _defect(error)
-    return code
+        return _explain(session, _unwritten(error.errno))
+    return _defect(error)
 
 
 def _drop_stdout() -> None:
@@ -74,7 +76,7 @@ def _unwritten(number: int | None) -> LedgerError:
     )
 
 
-def _fail(session: Session, error: SecretkitError) -> int:
+def _explain(session: Session, error: SecretkitError) -> int:
     """Say what failed, why, and what to type next."""
     what = f"secretkit {session.command}".strip()
     lines = [f"{what}: {exits.verdict(error)}", str(error) or type(error).__name__]

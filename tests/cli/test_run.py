@@ -45,7 +45,7 @@ def test_a_key_on_the_terminal_reaches_the_child_once(stocked):
     if pid == 0:
         os.chdir(stocked.cwd)
         words = ["secretkit", "run", "-q", "--no-masking", "--", "sh", "-c", script]
-        os.execve(str(BIN / "secretkit"), words, stocked.environ)
+        os.execve(str(BIN / "secretkit"), words, stocked.environ)  # noqa: S606 - our script
     shown = b""
     sent = False
     while True:
@@ -142,14 +142,14 @@ def test_no_secret_is_ever_an_argument_of_any_process(stocked):
         if samples == 10:
             process.stdin.write(KEY.encode())
             process.stdin.close()
-        time.sleep(0.02)
+        time.sleep(0.02)  # noqa: TID251 - a sample every 20 ms
     process.wait(timeout=20)
     process.stdout.close()
     process.stderr.close()
     process = stocked.start("run", "-q", "--", "sh", "-c", "echo ready; sleep 0.5", "x", "{file}")
     while process.poll() is None:
         seen += cmdlines()
-        time.sleep(0.01)
+        time.sleep(0.01)  # noqa: TID251 - a sample every 10 ms
     process.communicate()
     assert b"secretkit" in seen
     assert b"secretkit-" in seen  # the path of the file is an argument, its content is not
