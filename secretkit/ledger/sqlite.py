@@ -124,7 +124,8 @@ class _SqliteLink(Link):
         self._forking = False
 
     def _foreign(self) -> tuple[type[Exception], ...]:
-        return (sqlite3.Error,)
+        # CPython cannot decode SQLite's message where it quotes a damaged schema.
+        return (sqlite3.Error, UnicodeDecodeError)
 
     def _translate(self, error: Exception) -> LedgerError:
         return explain(code_of(error), label=self.label)

@@ -14,6 +14,8 @@ _EXTENDED: Final = 0xFF  # the low byte of an extended result code is the primar
 
 def code_of(error: BaseException) -> int:
     """Give the primary SQLite result code of an error, 0 for any other error."""
+    if isinstance(error, UnicodeDecodeError):
+        return sqlite3.SQLITE_CORRUPT
     code = getattr(error, "sqlite_errorcode", None)
     return code & _EXTENDED if isinstance(code, int) else 0
 
