@@ -160,3 +160,9 @@ def test_a_token_endpoint_can_be_scripted_to_fail(stub):
     assert (got.status, got.headers["retry-after"]) == (429, "7")
     assert ask(stub, grant()).status == 200
     assert send(stub.url, request(stub.url, body=BODY)).status == 200
+
+
+@pytest.mark.parametrize("assertion", ["a.b.c", "a.!!.c", f"a.{part([1])}.c", "..", "a.b"])
+def test_what_is_no_jwt_is_taken_as_an_opaque_assertion(stub, assertion):
+    assert ask(stub, grant(assertion=assertion)).status == 200
+    assert ask(stub, grant(assertion=assertion)).status == 200

@@ -212,3 +212,35 @@ def test_a_stub_that_was_not_started_says_so():
 
 def test_printing_a_stub_shows_no_key(stub):
     assert KEY not in repr(stub) + repr(vars(stub)) + repr(vars(stub.keys))
+
+
+def test_an_answer_is_finished_only_when_the_client_has_taken_it(stub):
+    stub.reply = "word " * 2_000_000
+    with connect(stub.url) as sock:
+        sock.sendall(request(stub.url, body=BODY | {"max_tokens": 2_000_000}))
+        assert sock.recv(10)
+        assert stub.log == ()  # does not wait for a client that reads slowly
+        got = 0
+        while got < 10_000_000:
+            got += len(sock.recv(1 << 20))
+    assert stub.count(status=200, finished=True) == 1
+
+
+def break_it(*, then=None):
+    """Run a stand-in whose own code fails, and raise ``then`` while it runs."""
+    with ClaudeStub() as stub:
+        stub.keys.accept(KEY, label="a")
+        stub.reply = 3
+        assert everything(stub, BODY) == b""
+        if then is not None:
+            raise then
+
+
+def test_a_fault_of_the_stub_itself_is_not_passed_over_in_silence():
+    with pytest.raises(SecretkitError, match="itself failed: TypeError"):
+        break_it()
+
+
+def test_an_error_of_the_test_is_not_covered_by_a_fault_of_the_stub():
+    with pytest.raises(ZeroDivisionError):
+        break_it(then=ZeroDivisionError())
