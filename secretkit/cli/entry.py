@@ -6,6 +6,7 @@ No traceback ever reaches the user: its frames and its text could hold a secret.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -25,6 +26,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, er
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``secretkit`` with ``arguments`` (default: the process's) and give its exit code."""
+    _settle_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     session = Session()
     if given[:1] == ["token"]:
@@ -36,6 +38,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from secretkit.cli.root import run  # noqa: PLC0415 - imports click, which token spares
 
     return _ended(session, lambda: run(given, session))
+
+
+def _settle_streams() -> None:
+    """Make sure that 0, 1 and 2 are open, and that no character can break an output.
+
+    Started with one of them closed (``>&-``), the next file that is opened, our database say, would
+    take its number and receive what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            while os.open(os.devnull, os.O_RDWR) < number:
+                pass
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - a descriptor that stays open
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _ended(session: Session, work: Callable[[], int]) -> int:

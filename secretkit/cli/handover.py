@@ -26,7 +26,7 @@ __all__ = ["SecretFiles", "inherited", "secret_files"]
 
 _HOLDS_CREDENTIAL: Final = re.compile(
     r"(?:.*_)?(?:API_?KEY|TOKEN|SECRET|SECRET_?KEY|ACCESS_?KEY(?:_ID)?|PRIVATE_?KEY|PASSWORD|PASSWD"
-    r"|PASSPHRASE|CREDENTIALS?)",
+    r"|PASSPHRASE|CREDENTIALS?)|PGPASSWORD|MYSQL_PWD",
     re.IGNORECASE,
 )
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a memory file system; the directory in it is 0700

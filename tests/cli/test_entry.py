@@ -141,6 +141,29 @@ def test_a_full_disk_under_stdout_is_reported_without_the_value(stocked):
         assert b"stdout: No space left on device" in err
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_harms_no_file_of_ours(stocked, closed):
+    for command in ("secretkit list", "secretkit set x -", "secretkit token claude"):
+        subprocess.run(
+            ["sh", "-c", f"{command} {closed}"],
+            cwd=stocked.cwd,
+            env=stocked.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+    assert stocked.run("audit", "verify")[0] == 0
+    assert stocked.run("get", "claude") == (0, KEY.encode(), b"")
+
+
+def test_a_locale_without_our_characters_breaks_nothing(stocked):
+    stocked.environ |= {"PYTHONIOENCODING": "ascii:strict"}
+    stocked.run("set", "schlüssel", "-", given=b"value-value")
+    code, out, _ = stocked.run("list")
+    assert code == 0
+    assert b"local:schl\\xfcssel" in out
+
+
 def talk(home, *words, answers=(), signal_after=None):
     """Run the command on a terminal of its own; type each answer after the prompt before it."""
     pid, terminal = pty.fork()
