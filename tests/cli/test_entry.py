@@ -13,7 +13,7 @@ from secretkit import errors
 from secretkit.cli import exits
 from secretkit.cli.entry import main
 
-from .conftest import BIN, KEY
+from .conftest import BIN, KEY, OTHER
 
 HEAVY = {"rich", "cryptography", "asyncio", "anthropic", "sqlite3", "secretkit.ledger.engine"}
 
@@ -269,3 +269,35 @@ def test_an_interrupt_while_a_store_hangs_ends_at_once(stocked):
     _, err = process.communicate(timeout=10)
     assert process.returncode == 130
     assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("set", "claude", "-"), 4),
+        (("rm", "claude", "--yes"), 4),
+        (("get", "claude"), 4),
+        (("get", "local:claude"), 4),
+        (("token", "claude"), 4),
+        (("provider", "test"), 4),
+        (("run", "--", "echo", "started"), 125),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_the_audit_cannot_record_does_not_happen(stocked, words, code):
+    stocked.environ["SECRETKIT_LEDGER_URL"] = "sqlite:////proc/none/ledger.db"
+    found, out, err = stocked.run(*words, given=OTHER.encode() if words[0] == "set" else b"")
+    assert (found, out) == (code, b""), err
+    assert len(err.splitlines()) == 3
+    assert KEY.encode() not in err
+    del stocked.environ["SECRETKIT_LEDGER_URL"]
+    assert b"local:claude\t1\t" in stocked.run("list")[1]
+
+
+def test_each_use_is_written_down_with_its_reference(stocked):
+    stocked.run("set", "x", "-", given=b"value-value")
+    stocked.run("get", "local:x")
+    stocked.run("rm", "x", "--yes")
+    _, out, _ = stocked.run("audit", "tail", "-n", "3")
+    events = [line.split("\t")[2:5:2] for line in out.decode().splitlines()]
+    assert events == [[f"secret.{what}", "local:x"] for what in ("written", "read", "deleted")]
