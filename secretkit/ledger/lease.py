@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from secretkit.ledger.statement import Dialect
     from secretkit.ports import Issuance
 
-__all__ = ["check_issuance", "end", "find", "generations", "issue", "revoke", "running"]
+__all__ = [
+    "check_issuance",
+    "end",
+    "find",
+    "generations",
+    "issue",
+    "refuse",
+    "refused",
+    "revoke",
+    "revoked",
+    "running",
+]
 
 _SHORTEST_PREFIX: Final = 6
 
@@ -180,6 +191,28 @@ def generations(transaction: Transaction, name: str) -> tuple[GenerationRecord, 
         )
     except (ValueError, TypeError, OverflowError):
         raise _damaged() from None
+
+
+def revoked(transaction: Transaction, holder: str) -> frozenset[str]:
+    """Give the ids of this holder's revoked leases that were not given back."""
+    rows = transaction.run(transaction.dialect.sql(statement.REVOKED), holder)
+    return frozenset(row[0] for row in rows)
+
+
+def refuse(
+    transaction: Transaction, name: str, *, fingerprint: str, until: datetime, event: AuditEvent
+) -> None:
+    """Remember until when a secret is refused, with ``event``."""
+    dialect = transaction.dialect
+    transaction.run(dialect.sql(statement.REFUSE), name, fingerprint, dialect.put(until))
+    audit.append(transaction, event)
+
+
+def refused(transaction: Transaction, name: str, *, now: datetime) -> frozenset[str]:
+    """Give the fingerprints of ``name`` that are refused at ``now``."""
+    dialect = transaction.dialect
+    rows = transaction.run(dialect.sql(statement.REFUSED), name, dialect.put(now))
+    return frozenset(row[0] for row in rows)
 
 
 def _newest(transaction: Transaction, name: str) -> tuple[int, str]:
