@@ -68,7 +68,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     if session.json:
         print_json({"ref": str(ref), "version": stored.version, "created_at": stored.created_at})
     else:
-        session.say(f"stored {ref}, version {stored.version}")
+        session.say(f"stored {ref}" + (f", version {stored.version}" if stored.version else ""))
 
 
 def _kind_in_use(session: Session, ref: SecretRef) -> str:
