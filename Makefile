@@ -24,7 +24,7 @@ lint: ## formatting, types, rooms, dependencies, spelling, and our own scanner o
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/deptry .
+	$(BIN)/deptry secretkit
 	$(BIN)/interrogate -q secretkit
 	$(BIN)/codespell --toml pyproject.toml $$(git ls-files '*.py' '*.md' '*.toml' Makefile)
 	$(BIN)/python -m secretkit.scan .
