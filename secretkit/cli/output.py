@@ -6,7 +6,6 @@ with control and direction characters escaped, so that none of it can drive the 
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -47,6 +46,8 @@ def cell(value: Cell) -> str | int | float | bool | None:
 
 def print_json(value: object) -> None:
     """Print one JSON document."""
+    import json  # noqa: PLC0415 - a bare token needs none
+
     sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")
 
 

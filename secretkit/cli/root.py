@@ -41,7 +41,8 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 _EPILOG: Final = (
     "Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 denied, 4 store "
     "unreachable, 5 not found, 6 refused by a grant or budget, 70 a bug, 130 Ctrl-C. "
-    "'run' gives its command's code; 125 to 127 mean that it was not started."
+    "'run' gives its command's code; 125 to 127 mean that it was not started.\n\n"
+    "Environment: SECRETKIT_CONFIG, SECRETKIT_LEDGER_URL, SECRETKIT_TIMEOUT, NO_COLOR."
 )
 
 

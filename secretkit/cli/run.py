@@ -92,9 +92,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         environ |= {variable: str(files.path(n, secrets[n])) for variable, n in plan.paths}
         words = tuple(_filled(word, plan, secrets, files) for word in plan.command)
         _put(environ, plan, secrets)
-        code = run_child(
-            words, environ, mask=None if no_masking else _masker(tuple(secrets.values()))
-        )
+        code = run_child(words, environ, mask=None if no_masking else _masker(session, secrets))
     _end_leases(session, [lease_id for _, lease_id in held.values() if lease_id])
     return code
 
@@ -183,10 +181,13 @@ def _put(environ: dict[str, str], plan: _Plan, secrets: dict[str, Secret]) -> No
         environ[variable] = secrets[name].reveal()
 
 
-def _masker(secrets: tuple[Secret, ...]) -> Callable[[], StreamMasker]:
-    from secretkit.redact import StreamMasker  # noqa: PLC0415 - not with --no-masking
+def _masker(session: Session, secrets: dict[str, Secret]) -> Callable[[], StreamMasker]:
+    from secretkit.redact import MIN_LENGTH, StreamMasker  # noqa: PLC0415 - not with --no-masking
 
-    return lambda: StreamMasker(secrets)
+    for name, secret in secrets.items():
+        if len(secret.reveal()) < MIN_LENGTH:
+            session.say(f"{name} is shorter than {MIN_LENGTH} characters and is not masked")
+    return lambda: StreamMasker(secrets.values())
 
 
 def _end_leases(session: Session, ids: Sequence[str]) -> None:
