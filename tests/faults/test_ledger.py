@@ -31,14 +31,17 @@ import secretkit.ledger
 from secretkit.errors import GrantError, LedgerError
 from secretkit.ports import Issuance
 
-url, me, count, secrets = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+url, me, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 now = datetime(2030, 1, 1, tzinfo=UTC)
 ledger = secretkit.ledger.open(url, lock_timeout=timedelta(seconds=30))
+if sys.argv[4:]:
+    print("ready", flush=True)
+    sys.stdin.readline()
 for n in range(count):
     try:
         number = ledger.issue(Issuance(
             lease_id=f"{me}-{n:06}", name="c", holder=me, ref="env:A",
-            fingerprint=f"f{n * secrets // count}", granted_at=now,
+            fingerprint=f"f{n * 5 // count}", granted_at=now,
             expires_at=now + timedelta(hours=1)))
         print(f"issued {me}-{n:06} {number}", flush=True)
         ledger.count_call("env:A", now=now, limit=50, per=timedelta(hours=1))
@@ -51,9 +54,10 @@ ledger.close()
 """
 
 
-def writer(url, me="a", count=100_000, secrets=1, before=()):
+def writer(url, me="a", count=100_000, before=(), after=()):
     return subprocess.Popen(
-        [*before, sys.executable, "-c", WRITER, url, me, str(count), str(secrets)],
+        [*before, sys.executable, "-c", WRITER, url, me, str(count), *after],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -112,7 +116,7 @@ def test_killed_at_each_write_of_a_new_ledger_the_next_opener_goes_on(tmp_path, 
     url = f"sqlite://{tmp_path}/state/ledger.db"
     calls = "fsync,fdatasync,rename,pwrite64,ftruncate"
     before = strace("-e", f"trace={calls}", "-e", f"inject={calls}:signal=SIGKILL:when={number}")
-    process = writer(url, count=4, secrets=4, before=before)
+    process = writer(url, count=4, before=before)
     out, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     ledger = secretkit.ledger.open(url)
@@ -229,7 +233,14 @@ def test_a_disk_that_became_read_only_is_a_typed_error_and_heals(small_disk):
 
 
 def test_processes_issuing_at_once_agree_on_every_generation_and_never_pass_the_limit(url):
-    processes = [writer(url, me, count=40, secrets=5) for me in "abc"]
+    processes = [writer(url, me, count=40, after=["wait"]) for me in "abc"]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
     outs = [process.communicate(timeout=100) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], outs
     lines = [line for out, _ in outs for line in out.splitlines()]
