@@ -127,9 +127,8 @@ class MemoryProvider:
             handle=None if lasts is None else f"{ref.path}/{self.fetches}",
         )
 
-    def version(self, ref: SecretRef, *, timeout: timedelta) -> str:
+    def version(self, ref: SecretRef, *, timeout: timedelta) -> str:  # noqa: ARG002 - the port's
         """Give the current version's number; not counted, not scripted."""
-        del timeout
         return self.answer(ref).version or ""
 
     def write(
@@ -293,9 +292,8 @@ def _failing(
 
 
 def _missing(ref: SecretRef) -> SecretNotFoundError:
-    return SecretNotFoundError(
-        f"{ref}: there is no such secret", ref=str(ref), hint="store it first: provider.set(...)"
-    )
+    text, hint = f"{ref}: there is no such secret", "store it first: provider.set(...)"
+    return SecretNotFoundError(text, ref=str(ref), hint=hint)
 
 
 def _stored(name: str, entry: _Entry) -> StoredVersion:
