@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from secretkit.redact import StreamMasker
 
-__all__ = ["run_child"]
+__all__ = ["forwarding", "run_child"]
 
 _FORWARDED: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 _FROM_KEYS: Final = frozenset({"SIGINT", "SIGQUIT", "SIGWINCH"})
@@ -37,25 +37,26 @@ def run_child(
     environ: Mapping[str, str],
     *,
     mask: Callable[[], StreamMasker] | None,
+    forward: Callable[[subprocess.Popen[bytes]], None],
 ) -> int:
     """Run ``command`` to its end and give its exit code, 128+n if signal n ended it.
 
     126 or 127, with a message, if it cannot be started. ``mask`` makes one masker for each of
-    stdout and stderr; None lets the child write to ours directly.
+    stdout and stderr; None lets the child write to ours directly. ``forward`` comes from
+    :func:`forwarding`, which must be in force.
     """
-    with _forwarding() as forward:
-        piped = None if mask is None else subprocess.PIPE
-        try:
-            child = subprocess.Popen(  # noqa: S603 - running what the user typed is the purpose
-                list(command), env=dict(environ), stdout=piped, stderr=piped
-            )
-        except OSError as error:
-            return _not_started(command[0], error)
-        forward(child)
-        pumps = [] if mask is None else _pumps(child, mask)
-        code = child.wait()
-        for pump in pumps:
-            pump.join(_LAST_WORDS / len(pumps))
+    piped = None if mask is None else subprocess.PIPE
+    try:
+        child = subprocess.Popen(  # noqa: S603 - running what the user typed is the purpose
+            list(command), env=dict(environ), stdout=piped, stderr=piped
+        )
+    except OSError as error:
+        return _not_started(command[0], error)
+    forward(child)
+    pumps = [] if mask is None else _pumps(child, mask)
+    code = child.wait()
+    for pump in pumps:
+        pump.join(_LAST_WORDS / len(pumps))
     return code if code >= 0 else 128 - code
 
 
@@ -70,8 +71,11 @@ def _not_started(name: str, error: OSError) -> int:
 
 
 @contextmanager
-def _forwarding() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
-    """Catch signals from now on; give the function that names the child to send them to."""
+def forwarding() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Catch signals from now on; give the function that names the child to send them to.
+
+    One that comes before there is a child waits for it: files with secrets may stand there already.
+    """
     waiting: list[int] = []
     children: list[subprocess.Popen[bytes]] = []
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from secretkit.cli.child import run_child
+from secretkit.cli.child import forwarding, run_child
 from secretkit.cli.handout import leased
 from secretkit.cli.handover import SecretFiles, inherited, secret_files
 from secretkit.cli.root import Command
@@ -88,11 +88,12 @@ def command(  # noqa: PLR0913 - one parameter an option
     environ, left_out = inherited(session.environ, keep=keep)
     if left_out:
         session.say(f"not passed on: {', '.join(left_out)} (--keep VAR passes one)")
-    with secret_files() as files:
+    with forwarding() as forward, secret_files() as files:
         environ |= {variable: str(files.path(n, secrets[n])) for variable, n in plan.paths}
         words = tuple(_filled(word, plan, secrets, files) for word in plan.command)
         _put(environ, plan, secrets)
-        code = run_child(words, environ, mask=None if no_masking else _masker(session, secrets))
+        mask = None if no_masking else _masker(session, secrets)
+        code = run_child(words, environ, mask=mask, forward=forward)
     _end_leases(session, [lease_id for _, lease_id in held.values() if lease_id])
     return code
 

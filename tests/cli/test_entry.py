@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -252,10 +253,9 @@ def test_text_from_outside_cannot_drive_the_terminal(stocked):
         assert len(err.splitlines()) == 3
 
 
-def waits_for_the_store(pid) -> bool:
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    every = [children, *Path(f"/proc/{pid}/task").glob("*/children")]
-    return any(path.exists() and path.read_text() for path in every)
+def children_of(pid) -> list[int]:
+    found = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for path in found for child in path.read_text().split()]
 
 
 def test_an_interrupt_while_a_store_hangs_ends_at_once(stocked):
@@ -264,10 +264,13 @@ def test_an_interrupt_while_a_store_hangs_ends_at_once(stocked):
         '[credentials.claude]\nkind = "anthropic-api-key"\nsource = "slow:x"\n'
     )
     process = stocked.start("token", "claude", "--timeout", "30s")
-    while not waits_for_the_store(process.pid):
+    while not (asked := children_of(process.pid)):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=25)  # the store would hang for 60 s
+    for child in asked:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
     assert process.returncode == 130
     assert b"Traceback" not in err
 
