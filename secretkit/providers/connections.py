@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
 
-__all__ = ["Connections", "Session", "translated"]
+__all__ = ["Connections", "Session", "roll_back", "translated"]
 
 _MOST_IDLE: Final = 4
 _FORK_WAIT: Final = 10.0  # seconds; longer than an operation may wait for another process's lock
@@ -202,6 +202,13 @@ def translated(path: str) -> Iterator[None]:
     else:
         return
     raise raised from None
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """End a transaction that was not committed, if there is one."""
+    if connection.in_transaction:
+        with suppress(sqlite3.Error):  # what broke the transaction is being raised already
+            connection.execute("ROLLBACK")
 
 
 _LOCKED: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}

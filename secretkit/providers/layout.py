@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from secretkit.errors import IntegrityError, LedgerError
+from secretkit.providers.connections import roll_back
 from secretkit.providers.header import DAMAGED, DAMAGED_HINT, Header
 from secretkit.providers.rowset import HEADER_ID, STATE_ID, RowSet, write_state
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from secretkit.providers.connections import Session
     from secretkit.providers.sealing import RowSealer
 
@@ -44,15 +46,16 @@ def lay_out(connection: sqlite3.Connection, header: bytes, sealer: RowSealer, *,
         write_state(connection, RowSet(header, 1, 0, {}), sealer)
         connection.execute("COMMIT")
     finally:
-        if connection.in_transaction:
-            with suppress(sqlite3.Error):  # what broke it is being raised already
-                connection.execute("ROLLBACK")
+        roll_back(connection)
 
 
 def _refuse_used(connection: sqlite3.Connection, path: str) -> None:
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    # SQLite takes a file too short to be one for an empty database, and would write over it.
+    blank = connection.execute("PRAGMA page_count").fetchone()[0] == 0
+    if tables or (blank and Path(path).stat().st_size):
         raise LedgerError(
-            f"there is a database at {path} already",
+            f"there is a file at {path} already, and it is not empty",
             hint="use it as it is, or move it away first; it is never overwritten",
         )
 

@@ -81,9 +81,7 @@ class LocalProvider:
         from secretkit.providers.store import LocalStore  # noqa: PLC0415 - SQLite and the cipher
 
         self._source.create()
-        self._keep_open(
-            LocalStore.create(self.path, self._source, clock=self._clock, keep=self._keep)
-        )
+        LocalStore.create(self.path, self._source, clock=self._clock, keep=self._keep).close()
 
     def fetch(self, ref: SecretRef, *, timeout: timedelta) -> Fetched:
         """Give a secret, its field or one of its versions.
@@ -171,16 +169,9 @@ class LocalProvider:
         if store is None:
             from secretkit.providers.store import LocalStore  # noqa: PLC0415 - SQLite, the cipher
 
-            store = self._keep_open(
-                LocalStore.open(self.path, self._source, clock=self._clock, keep=self._keep)
-            )
+            fresh = LocalStore(self.path, self._source, clock=self._clock, keep=self._keep)
+            store = self._opened.setdefault(self.path, fresh)  # atomic: one of two threads wins
         return store
-
-    def _keep_open(self, store: LocalStore) -> LocalStore:
-        kept = self._opened.setdefault(self.path, store)  # atomic: one of two threads wins
-        if kept is not store:
-            store.close()
-        return kept
 
 
 def _name(ref: SecretRef) -> str:

@@ -113,12 +113,12 @@ def write_once(path: str, secret: Secret) -> None:
 
 def _write_all(descriptor: int, secret: Secret) -> None:
     try:
-        written = os.write(descriptor, secret.reveal().encode())
+        whole = os.write(descriptor, secret.reveal().encode()) == len(secret.reveal().encode())
         os.fsync(descriptor)
     except OSError:
         os.ftruncate(descriptor, 0)
         raise
-    if written != os.fstat(descriptor).st_size or not written:
+    if not whole:  # a disk that fills up takes a part
         os.ftruncate(descriptor, 0)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -215,8 +215,7 @@ def _judge(status: os.stat_result, path: str, *, credential: bool = False) -> No
     # systemd gives a credential as root:root 0440: the group bits are the mask of an access
     # list that names the service's user alone (systemd.exec(5), "Credentials").
     credential = credential and (status.st_uid, status.st_gid) == (0, 0)
-    allowed = _ROOT_CREDENTIAL if credential else ~_OTHERS
-    if mode & _OTHERS & ~allowed:
+    if mode & _OTHERS and not (credential and not mode & ~_ROOT_CREDENTIAL):
         raise AccessDeniedError(
             f"others can reach {path} (mode {mode:04o})",
             hint=f"if nobody has used that, type: chmod 600 {shlex.quote(path)}",

@@ -6,7 +6,7 @@ import hmac
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from secretkit.errors import IntegrityError
+from secretkit.errors import IntegrityError, LedgerError
 from secretkit.providers.header import DAMAGED_HINT
 from secretkit.providers.sealing import NONCE_BYTES, Place
 
@@ -16,10 +16,20 @@ if TYPE_CHECKING:
     from secretkit.providers.connections import Session
     from secretkit.providers.sealing import RowSealer
 
-__all__ = ["HEADER_ID", "STATE_ID", "RowSet", "read_row", "read_rows", "write_state"]
+__all__ = [
+    "HEADER_ID",
+    "STATE_ID",
+    "RowSet",
+    "advance",
+    "read_row",
+    "read_rows",
+    "remove_row",
+    "write_state",
+]
 
 HEADER_ID: Final = 0
 STATE_ID: Final = 1
+_MOST_WRITES: Final = 1 << 32  # random nonces under one key (NIST SP 800-38D §8.3)
 _STATE_BYTES: Final = 8 + 8 + 32
 
 
@@ -87,6 +97,29 @@ def read_row(connection: sqlite3.Connection, place: Place) -> bytes:
     if found is None or not isinstance(found[0], bytes):
         raise IntegrityError("the local store misses a row that it should have", hint=DAMAGED_HINT)
     return found[0]
+
+
+def remove_row(connection: sqlite3.Connection, rows: RowSet, place: Place) -> None:
+    """Remove a row that the set has from the file and from ``rows``."""
+    where = (place.name, place.version)
+    if connection.execute("DELETE FROM row WHERE name=? AND version=?", where).rowcount != 1:
+        raise IntegrityError("the local store misses a row that it should have", hint=DAMAGED_HINT)
+    del rows.nonces[place]
+
+
+def advance(connection: sqlite3.Connection, rows: RowSet, sealer: RowSealer) -> None:
+    """Count one more commit, and write the state of the changed ``rows``.
+
+    Raises:
+        LedgerError: if the key has sealed as many values as random nonces allow.
+    """
+    if rows.generation >= _MOST_WRITES:
+        raise LedgerError(
+            "this store's key has sealed as many values as it safely may",
+            hint="make a new store with secretkit init and set the secrets again",
+        )
+    rows.generation += 1
+    write_state(connection, rows, sealer)
 
 
 def write_state(connection: sqlite3.Connection, rows: RowSet, sealer: RowSealer) -> None:

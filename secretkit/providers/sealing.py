@@ -128,6 +128,11 @@ class RowSealer:
         self._aead = AESGCM(dek.derive(_ROW_LABEL).reveal())
         self._set = hmac.new(dek.derive(_SET_LABEL).reveal(), digestmod=hashlib.sha256)
 
+    @property
+    def ids(self) -> tuple[bytes, bytes]:
+        """The store's id and its key's id."""
+        return self.store_id, self.key_id
+
     def _associated(self, place: Place) -> bytes:
         return frame(_ROW_LABEL, self.store_id, self.key_id, place.name, *_numbers(place))
 

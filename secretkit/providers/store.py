@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from secretkit.errors import ConfigError, IntegrityError, LedgerError, ProviderError, SecretkitError
+from secretkit.errors import ConfigError, IntegrityError, ProviderError, SecretkitError
 from secretkit.providers import ownership
-from secretkit.providers.connections import Connections, Session, translated
-from secretkit.providers.header import DAMAGED, DAMAGED_HINT, Header, context_of
+from secretkit.providers.connections import Connections, Session, roll_back, translated
+from secretkit.providers.header import DAMAGED, Header, context_of
 from secretkit.providers.layout import lay_out, read_header
-from secretkit.providers.rowset import HEADER_ID, RowSet, read_row, read_rows, write_state
+from secretkit.providers.rowset import HEADER_ID, RowSet, advance, read_row, read_rows, remove_row
 from secretkit.providers.sealing import NONCE_BYTES, Place, RowSealer, SealingKey
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ __all__ = ["Entry", "LocalStore"]
 
 _ID_BYTES: Final = 16
 _PATIENCE: Final = timedelta(seconds=5)
-_MOST_WRITES: Final = 1 << 32  # of random nonces under one key (NIST SP 800-38D §8.3)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -49,18 +49,30 @@ class LocalStore:
     """An open store. Thread-safe, fork-safe, and safe between processes.
 
     A read costs one transaction and one decryption, a write one durable commit. The row keys stay
-    in memory while it is open; the source is asked again only if the file is another store.
+    in memory while it is open; the source is asked again only if the file is another store. An
+    operation waits at most ``patience`` for another process's lock.
     """
 
-    def __init__(self, path: str, source: KeySource, *, clock: Clock, keep: int = 10) -> None:
+    def __init__(
+        self,
+        path: str,
+        source: KeySource,
+        *,
+        clock: Clock,
+        keep: int = 10,
+        patience: timedelta = _PATIENCE,
+    ) -> None:
         if keep < 1:
             raise ConfigError("a store keeps at least 1 version", key_path="keep")
         self.path = path
         self._source = source
         self._clock = clock
         self._keep = keep
+        self._patience = patience
         self._connections = Connections(path)
         self._sealer: RowSealer | None = None
+        # Taken only while a connection is lent, so no thread holds it across a fork.
+        self._asking = threading.Lock()
 
     @classmethod
     def create(cls, path: str, source: KeySource, *, clock: Clock, keep: int = 10) -> LocalStore:
@@ -101,10 +113,10 @@ class LocalStore:
             raise
 
     def read(
-        self, name: str, *, version: int | None = None, patience: timedelta = _PATIENCE
+        self, name: str, *, version: int | None = None, patience: timedelta | None = None
     ) -> tuple[Entry, Secret] | None:
         """Give a version of a secret, the current one by default, or None if there is none."""
-        with self._reading(patience) as (session, rows, sealer):
+        with self._reading(patience or self._patience) as (session, rows, sealer):
             wanted = rows.current(name.encode()) if version is None else version
             place = rows.place(name.encode(), wanted)
             if place is None:
@@ -113,19 +125,19 @@ class LocalStore:
             secret = sealer.open(sealed, place, nonce=rows.nonces[place])
             return _entry(place), secret
 
-    def version(self, name: str, *, patience: timedelta = _PATIENCE) -> int:
+    def version(self, name: str, *, patience: timedelta | None = None) -> int:
         """Give the current version, 0 if there is none."""
-        with self._reading(patience) as (_, rows, _):
+        with self._reading(patience or self._patience) as (_, rows, _):
             return rows.current(name.encode())
 
     def versions(self, name: str) -> Sequence[Entry]:
         """Give the kept versions of a secret, newest first."""
-        with self._reading(_PATIENCE) as (_, rows, _):
+        with self._reading(self._patience) as (_, rows, _):
             return [_entry(place) for place in rows.versions(name.encode())]
 
     def entries(self) -> Sequence[Entry]:
         """Give the current version of every secret, sorted by name."""
-        with self._reading(_PATIENCE) as (_, rows, _):
+        with self._reading(self._patience) as (_, rows, _):
             current = {place.name: place for place in rows.nonces}  # the last one is the highest
         return sorted(_entry(place) for place in current.values())
 
@@ -135,7 +147,7 @@ class LocalStore:
         Raises:
             IntegrityError: at the first one that does not open.
         """
-        with self._reading(_PATIENCE) as (session, rows, sealer):
+        with self._reading(self._patience) as (session, rows, sealer):
             for place, nonce in rows.nonces.items():
                 sealer.open(read_row(session.connection, place), place, nonce=nonce)
             return len(rows.nonces)
@@ -162,7 +174,7 @@ class LocalStore:
             )
             rows.nonces[place] = nonce
             for old in rows.versions(place.name)[self._keep :]:
-                _remove(session.connection, rows, old)
+                remove_row(session.connection, rows, old)
         return _entry(place)
 
     def delete(self, name: str) -> bool:
@@ -174,7 +186,7 @@ class LocalStore:
             places = rows.versions(name.encode())
             for place in places:
                 rows.floor = max(rows.floor, place.version)
-                _remove(session.connection, rows, place)
+                remove_row(session.connection, rows, place)
         return bool(places)
 
     def rewrap(self, source: KeySource) -> None:
@@ -198,6 +210,12 @@ class LocalStore:
         self._connections.close()
         self._sealer = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     @contextmanager
     def _reading(self, patience: timedelta) -> Iterator[tuple[Session, RowSet, RowSealer]]:
         with self._unlocked(patience) as (session, sealer):
@@ -205,21 +223,20 @@ class LocalStore:
             try:
                 yield session, read_rows(session, sealer), sealer
             finally:
-                _end(session.connection)
+                roll_back(session.connection)
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[Session, RowSet, RowSealer]]:
-        with self._unlocked(_PATIENCE) as (session, sealer):
+        with self._unlocked(self._patience) as (session, sealer):
             connection = session.connection
             connection.execute("BEGIN IMMEDIATE")
             try:
                 rows = read_rows(session, sealer).copy()
                 yield session, rows, sealer
-                _count(rows)
-                write_state(connection, rows, sealer)
+                advance(connection, rows, sealer)
                 connection.execute("COMMIT")
             finally:
-                _end(connection)
+                roll_back(connection)
             session.memory = rows
             with suppress(sqlite3.Error):  # committed already; now a copy of the file is whole too
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -231,10 +248,11 @@ class LocalStore:
         try:
             with self._connections.borrow(patience=patience) as session:
                 header = read_header(session)
-                sealer = self._sealer
-                if not sealer or (sealer.store_id, sealer.key_id) != header.ids:
-                    asked = True
-                    sealer = self._sealer = self._ask(header)
+                with self._asking:  # one thread stretches a passphrase; 20 at once took 1.4 GB
+                    sealer = self._sealer
+                    if not sealer or sealer.ids != header.ids:
+                        asked = True
+                        sealer = self._sealer = self._ask(header)
                 yield session, sealer
         except IntegrityError:
             if not asked and self._sealer is None:
@@ -251,29 +269,6 @@ class LocalStore:
             )
         dek = self._source.unwrap(header.wrapped, context=header.context)
         return RowSealer(dek, store_id=header.store_id, key_id=header.key_id)
-
-
-def _end(connection: sqlite3.Connection) -> None:
-    """Roll back what was not committed."""
-    if connection.in_transaction:
-        with suppress(sqlite3.Error):  # what broke the transaction is being raised already
-            connection.execute("ROLLBACK")
-
-
-def _count(rows: RowSet) -> None:
-    if rows.generation >= _MOST_WRITES:
-        raise LedgerError(
-            "this store's key has sealed as many values as it safely may",
-            hint="make a new store with secretkit init and set the secrets again",
-        )
-    rows.generation += 1
-
-
-def _remove(connection: sqlite3.Connection, rows: RowSet, place: Place) -> None:
-    where = (place.name, place.version)
-    if connection.execute("DELETE FROM row WHERE name=? AND version=?", where).rowcount != 1:
-        raise IntegrityError("the local store misses a row that it should have", hint=DAMAGED_HINT)
-    del rows.nonces[place]
 
 
 def _entry(place: Place) -> Entry:
