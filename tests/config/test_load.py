@@ -12,6 +12,8 @@ from secretkit.config.place import state_dir
 from secretkit.config.trust import trust
 from secretkit.errors import ConfigError
 
+PASSWORD = "hunter2"
+
 KEY = "sk-ant-api03-" + "Aa0-" * 23 + "QWxyzwAA"
 
 
@@ -115,14 +117,14 @@ def test_the_environment_overrides_only_what_it_may(world):
     world.write(world.user, "1m")
     world.environ |= {
         "SECRETKIT_TIMEOUT": "3s",
-        "SECRETKIT_LEDGER_URL": "postgresql://u:hunter2@h/d",
+        "SECRETKIT_LEDGER_URL": f"postgresql://u:{PASSWORD}@h/d",
         "SECRETKIT_TTL": "9m",
         "SECRETKIT_LEASES_TTL": "9m",
     }
     config = world.load()
     assert config.policy.fetch_timeout == timedelta(seconds=3)
     assert config.policy.ttl == timedelta(minutes=1)
-    assert config.ledger_url == "postgresql://u:hunter2@h/d"
+    assert config.ledger_url == f"postgresql://u:{PASSWORD}@h/d"
     assert "hunter2" not in repr(config)
     assert str(config.origin("ledger.url")) == "environment SECRETKIT_LEDGER_URL"
     assert str(config.origin("leases.fetch_timeout")) == "environment SECRETKIT_TIMEOUT"

@@ -12,6 +12,8 @@ from secretkit.core.ref import SecretRef
 from secretkit.errors import ConfigError
 from secretkit.scan.rule import built_in_rules
 
+PASSWORD = "hunter2"
+
 FILE = Path("/etc/secretkit.toml")
 KEY = "sk-ant-api03-" + "Aa0-" * 23 + "QWxyzwAA"
 
@@ -168,7 +170,7 @@ C = '[credentials.claude]\nkind = "anthropic-api-key"\nsource = "env:A"\n'
         (C + '[rotation.cluade]\ntarget = "x"', "rotation.cluade", "'claude'"),
         (C + '[rotation.claude]\neveri = "1d"', "rotation.claude.everi", "'every'"),
         ('[ledger]\nurl = "mysql://x"', ":2: ledger.url", "sqlite"),
-        ('[ledger]\nurl = "postgresql://u:hunter2@h/d"', ":2: ledger.url", "secretkit set"),
+        (f'[ledger]\nurl = "postgresql://u:{PASSWORD}@h/d"', ":2: ledger.url", "secretkit set"),
         ('[ledger]\nurl = "postgresql://h/d?user=u&password=hunter2"', "ledger.url", "pgpass"),
         ('[providers.v]\ntype = "v"\npassword = "hunter2"', ":3: providers.v.password", "env:"),
         ('[providers.v]\ntype = "v"\ntoken = 12345', "providers.v.token", ""),
@@ -178,7 +180,7 @@ C = '[credentials.claude]\nkind = "anthropic-api-key"\nsource = "env:A"\n'
             "",
         ),
         ('[providers.v]\ntype = "v"\nkeys = [{ api_key = "hunter2" }]', "keys.api_key", ""),
-        ('[providers.v]\ntype = "v"\nurl = "https://u:hunter2@h"', "providers.v.url", ""),
+        (f'[providers.v]\ntype = "v"\nurl = "https://u:{PASSWORD}@h"', "providers.v.url", ""),
     ],
 )
 def test_each_error_names_file_line_or_key_path_and_what_was_expected(text, where, hint):

@@ -5,6 +5,8 @@ from secretkit.config.parse import parse_config
 from secretkit.config.schema import Config
 from secretkit.config.show import settings, shown_url
 
+PASSWORD = "hunter2"
+
 TEXT = b"""
 [providers.vault]
 type = "vault"
@@ -37,9 +39,9 @@ def test_each_effective_value_with_its_origin():
 
 
 def test_the_password_of_a_ledger_url_is_not_shown():
-    for url in ("postgresql://u:hunter2@h:5432/d?x=1", "postgresql://h/d?password=hunter2"):
+    for url in (f"postgresql://u:{PASSWORD}@h:5432/d?x=1", "postgresql://h/d?password=hunter2"):
         config = dataclasses.replace(Config(), ledger_url=url)
         assert "hunter2" not in repr(settings(config))
-    assert shown_url("postgresql://u:hunter2@h:5432/d") == "postgresql://u:***@h/d"
-    assert shown_url("postgresql://[u:hunter2@h/d") == "***"
+    assert shown_url(f"postgresql://u:{PASSWORD}@h:5432/d") == "postgresql://u:***@h/d"
+    assert shown_url(f"postgresql://[u:{PASSWORD}@h/d") == "***"
     assert shown_url("sqlite:////x") == "sqlite:////x"
