@@ -99,7 +99,5 @@ class StoreMachine(RuleBasedStateMachine):
                 assert [one.version for one in store.versions(name)] == sorted(versions)[::-1]
 
 
-StoreMachine.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None
-)
+StoreMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
 TestStore = StoreMachine.TestCase

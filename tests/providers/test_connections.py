@@ -4,6 +4,7 @@ import os
 import sqlite3
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -130,8 +131,8 @@ def test_a_file_that_is_replaced_is_opened_anew(pool, path):
     connection.commit()
     connection.close()
     for suffix in ("-wal", "-shm"):
-        os.unlink(path + suffix)
-    os.replace(pool_of_new, path)
+        Path(path + suffix).unlink(missing_ok=True)
+    Path(pool_of_new).replace(path)
     assert rows(pool) == [2]
 
 
@@ -145,19 +146,19 @@ def test_a_missing_file_is_not_made(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
 def test_a_side_file_that_others_can_reach_is_refused(path, suffix):
-    with open(path + suffix, "wb"):
-        os.chmod(path + suffix, 0o666)
+    Path(path + suffix).touch()
+    Path(path + suffix).chmod(0o666)
     with pytest.raises(AccessDeniedError), Connections(path).borrow(patience=LONG):
         pass
 
 
 def test_a_failed_open_does_not_count_as_lent(path, tmp_path):
     pool = Connections(path)
-    os.chmod(path, 0o644)
+    Path(path).chmod(0o644)
     for _ in range(3):
         with pytest.raises(AccessDeniedError), pool.borrow(patience=LONG):
             pass
-    os.chmod(path, 0o600)
+    Path(path).chmod(0o600)
     insert(pool, 1)
     assert pool._lent == 0
 

@@ -7,7 +7,9 @@ import pytest
 from secretkit.errors import IntegrityError
 from secretkit.providers.header import DAMAGED, Header, WrappedKey, context_of
 
-HEADER = Header(b"s" * 16, b"k" * 16, WrappedKey("key-file", {"a": 1, "b": "two"}, b"\x00\xff" * 30))
+HEADER = Header(
+    b"s" * 16, b"k" * 16, WrappedKey("key-file", {"a": 1, "b": "two"}, b"\x00\xff" * 30)
+)
 
 
 def test_a_header_reads_back_as_it_was_written():

@@ -157,7 +157,7 @@ def test_a_circle_of_links_is_refused(tmp_path):
         physical(str(tmp_path / "one" / "file"))
 
 
-@pytest.mark.parametrize("path", ["/", "/tmp/..", "/tmp/x/.."])
+@pytest.mark.parametrize("path", ["/", "/etc/..", "/etc/x/.."])
 def test_a_path_that_names_no_file_is_refused(path):
     with pytest.raises(AccessDeniedError):
         physical(path)

@@ -56,9 +56,7 @@ def test_a_malformed_wrapped_key_does_not_open(vector):
 
 @pytest.mark.parametrize("vector", VECTORS["rows"], ids=lambda v: v["comment"])
 def test_a_sealed_row_is_the_published_one(vector):
-    one = sealer(
-        hexed(vector, "dek"), store_id=hexed(vector, "store"), key_id=hexed(vector, "key")
-    )
+    one = sealer(hexed(vector, "dek"), store_id=hexed(vector, "store"), key_id=hexed(vector, "key"))
     nonce, value = hexed(vector, "nonce"), Secret(vector["value"])
     assert one.seal(value, place_of(vector), nonce=nonce) == hexed(vector, "sealed")
     assert one.open(hexed(vector, "sealed"), place_of(vector), nonce=nonce) == value
@@ -66,18 +64,14 @@ def test_a_sealed_row_is_the_published_one(vector):
 
 @pytest.mark.parametrize("vector", VECTORS["malformed_rows"], ids=lambda v: v["comment"])
 def test_a_malformed_row_does_not_open(vector):
-    one = sealer(
-        hexed(vector, "dek"), store_id=hexed(vector, "store"), key_id=hexed(vector, "key")
-    )
+    one = sealer(hexed(vector, "dek"), store_id=hexed(vector, "store"), key_id=hexed(vector, "key"))
     with pytest.raises(IntegrityError):
         one.open(hexed(vector, "sealed"), place_of(vector), nonce=hexed(vector, "nonce"))
 
 
 @pytest.mark.parametrize("vector", VECTORS["sets"], ids=lambda v: v["comment"])
 def test_the_digest_over_the_rows_is_the_published_one(vector):
-    one = sealer(
-        hexed(vector, "dek"), store_id=hexed(vector, "store"), key_id=hexed(vector, "key")
-    )
+    one = sealer(hexed(vector, "dek"), store_id=hexed(vector, "store"), key_id=hexed(vector, "key"))
     digest = one.vouch(
         header=hexed(vector, "header"),
         generation=vector["generation"],

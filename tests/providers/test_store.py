@@ -186,16 +186,15 @@ def test_a_store_that_was_replaced_is_noticed(tmp_path, path, source, store):
     elsewhere = tmp_path / "elsewhere" / "store.db"
     with LocalStore.create(str(elsewhere), source, clock=FakeClock()) as other:
         other.write("name", Secret("new"))
-    os.replace(elsewhere, path)
+    elsewhere.replace(path)
     for suffix in ("-wal", "-shm"):
-        if os.path.exists(path + suffix):
-            os.unlink(path + suffix)
+        Path(path + suffix).unlink(missing_ok=True)
     assert value(store, "name") == "new"
 
 
 def test_a_store_that_was_removed_is_noticed(path, store):
     store.write("name", Secret("old"))
-    os.unlink(path)
+    Path(path).unlink()
     with pytest.raises(ProviderUnavailableError):
         store.read("name")
 
@@ -226,7 +225,7 @@ def test_another_kind_of_key_says_which_setting_to_look_at(path, store):
 
 def damaged(path):
     """Spoil the file's first page, where SQLite itself stumbles."""
-    with open(path, "r+b") as file:
+    with Path(path).open("r+b") as file:
         file.write(b"\0" * 100)
 
 
@@ -315,7 +314,7 @@ def test_a_locked_store_is_a_retryable_error_and_can_still_be_read(path, source,
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
 def test_a_store_that_others_can_reach_is_refused_also_while_it_is_open(path, source, store, mode):
     store.write("name", Secret("value"))
-    os.chmod(path, mode)
+    Path(path).chmod(mode)
     for use in (
         lambda: store.read("name"),
         lambda: store.write("name", Secret("new")),
@@ -324,7 +323,7 @@ def test_a_store_that_others_can_reach_is_refused_also_while_it_is_open(path, so
         with pytest.raises(AccessDeniedError) as caught:
             use()
         assert "chmod 600" in caught.value.hint
-    assert stat.S_IMODE(os.stat(path).st_mode) == mode
+    assert stat.S_IMODE(Path(path).stat().st_mode) == mode
 
 
 def test_a_store_path_that_is_a_link_is_refused(tmp_path, path, source, store):
@@ -340,9 +339,9 @@ def test_a_store_path_that_is_a_link_is_refused(tmp_path, path, source, store):
 
 def test_every_file_is_0600_in_directories_of_0700(path, store):
     store.write("name", Secret("value"))
-    directory = os.path.dirname(path)
-    assert stat.S_IMODE(os.stat(directory).st_mode) == 0o700
-    modes = {name: os.stat(f"{directory}/{name}").st_mode & 0o777 for name in os.listdir(directory)}
+    directory = Path(path).parent
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in directory.iterdir()}
     assert modes == {"store.db": 0o600, "store.db-wal": 0o600, "store.db-shm": 0o600}
 
 
@@ -366,7 +365,7 @@ def test_no_value_is_in_an_error(path, store):
     store.write("name", Secret(canary))
     with pytest.raises(ProviderError) as stale:
         store.write("name", Secret(canary), expected=7)
-    os.chmod(path, 0o644)
+    Path(path).chmod(0o644)
     with pytest.raises(AccessDeniedError) as denied:
         store.write("name", Secret(canary))
     for error in (stale.value, denied.value):
