@@ -17,7 +17,7 @@ from secretkit.providers.sealing import frame
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DAMAGED", "DAMAGED_HINT", "Header", "WrappedKey", "context_of"]
+__all__ = ["DAMAGED", "DAMAGED_HINT", "Header", "WrappedKey", "canonical", "context_of"]
 
 # One text for a wrong key and for a damaged header: which of the two it was helps a guesser.
 DAMAGED: Final = "the local store does not open: the key is not the right one, or it is damaged"
@@ -57,7 +57,7 @@ class Header:
 
     def encode(self) -> bytes:
         """Write the one spelling that :meth:`decode` reads."""
-        return _canonical(
+        return canonical(
             {
                 "format": _FORMAT,
                 "store": self.store_id.hex(),
@@ -86,7 +86,8 @@ def context_of(store_id: bytes, key_id: bytes) -> bytes:
     return frame(store_id, key_id)
 
 
-def _canonical(fields: Mapping[str, object]) -> bytes:
+def canonical(fields: Mapping[str, object]) -> bytes:
+    """Write JSON with sorted keys and no spaces."""
     return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
 
 

@@ -7,7 +7,6 @@ can be one too.
 from __future__ import annotations
 
 import binascii
-import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -21,7 +20,7 @@ from secretkit.errors import (
     SecretNotFoundError,
 )
 from secretkit.providers import ownership
-from secretkit.providers.header import DAMAGED, DAMAGED_HINT, WrappedKey
+from secretkit.providers.header import DAMAGED, DAMAGED_HINT, WrappedKey, canonical
 from secretkit.providers.sealing import KEY_BYTES, SealingKey, frame, unwrap, wrap
 
 if TYPE_CHECKING:
@@ -243,7 +242,7 @@ class Passphrase:
         _stretch(self._ask(), bytes(_SALT_BYTES), self._cost)
 
     def _bound(self, context: bytes, parameters: Mapping[str, str | int]) -> bytes:
-        return frame(context, self.kind.encode(), json.dumps(parameters, sort_keys=True).encode())
+        return frame(context, self.kind.encode(), canonical(parameters))
 
 
 def _read_parameters(parameters: Mapping[str, str | int]) -> tuple[bytes, Argon2Cost] | None:
