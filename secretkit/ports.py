@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from secretkit.core.credential import Credential
+from secretkit.core.record import record
 from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
 from secretkit.errors import SecretError
@@ -85,7 +85,7 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Fetched:
     """What a provider found: the secret, the store's version, and its end if the store states one.
 
@@ -125,7 +125,7 @@ class Provider(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class StoredVersion:
     """One entry of a store's listing; never the value."""
 
@@ -198,7 +198,7 @@ class Closable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True, hidden=("environ",))
 class ProviderContext:
     """What a provider may use of the world; wiring fills it, tests pass their own.
 
@@ -206,7 +206,7 @@ class ProviderContext:
     """
 
     clock: Clock
-    environ: Mapping[str, str] = field(repr=False)
+    environ: Mapping[str, str]
     rng: Rng
     config_dir: str
     state_dir: str
@@ -227,7 +227,7 @@ class ProviderFactory(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Acquired:
     """A credential as it came from its source, with the reference that gave it."""
 
@@ -257,7 +257,7 @@ class CredentialSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Change:
     """What ``on_change`` callbacks get: a credential has a new generation."""
 
@@ -284,7 +284,7 @@ class Event(enum.StrEnum):
     ROTATION_STEP = "rotation.step"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class AuditEvent:
     """One fact for the audit: fixed fields, no value, no free text.
 
@@ -301,7 +301,7 @@ class AuditEvent:
     outcome: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class AuditEntry:
     """An :class:`AuditEvent` in its place in the chain; ``digest`` covers it and all before it."""
 
@@ -310,7 +310,7 @@ class AuditEntry:
     digest: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class AuditReport:
     """What verifying the chain found. ``broken_at`` is the first bad entry's number, or None."""
 
@@ -325,7 +325,7 @@ class AuditReport:
         return self.broken_at is None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class LeaseRecord:
     """A lease as the ledger keeps it; ``ended_at`` is None while it runs."""
 
@@ -340,7 +340,7 @@ class LeaseRecord:
     revoked: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class GenerationRecord:
     """One version of a secret, told apart by its keyed fingerprint."""
 
@@ -352,7 +352,7 @@ class GenerationRecord:
     refused_until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Issuance:
     """What a broker asks the ledger to write down before it hands out a lease."""
 
@@ -363,7 +363,7 @@ class Issuance:
     fingerprint: str
     granted_at: datetime
     expires_at: datetime
-    renews: bool = field(default=False)
+    renews: bool = False
 
 
 class Ledger(Protocol):

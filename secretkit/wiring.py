@@ -6,10 +6,8 @@ It is also the only one, beside the ``env`` provider it feeds, that reads the pr
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from collections import deque
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
@@ -23,6 +21,7 @@ from secretkit.broker.worker import Workers
 from secretkit.config.load import find_and_load
 from secretkit.config.place import config_dir, state_dir
 from secretkit.config.schema import Config, CredentialConfig, ProviderConfig
+from secretkit.core.record import replace
 from secretkit.core.ref import SecretRef
 from secretkit.errors import ConfigError, SecretkitError
 from secretkit.ports import Closable, ProviderContext
@@ -86,9 +85,14 @@ def from_refs(
     return Toolkit(made, environ=world).broker()
 
 
+def _random() -> float:
+    """Throw the system's dice: they keep no state, so forked children do not throw the same."""
+    return int.from_bytes(os.urandom(7), "big") / (1 << 56)
+
+
 def holder() -> str:
     """Name this process in the ledger: host, process id and a random part."""
-    return f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}"
+    return f"{os.uname().nodename}:{os.getpid()}:{os.urandom(4).hex()}"
 
 
 class Toolkit:
@@ -111,8 +115,7 @@ class Toolkit:
         self.clock: Clock = clock or SystemClock()
         self.config_dir = config.file.parent if config.file else config_dir(environ)
         self.state_dir = state_dir(environ)
-        # SystemRandom keeps no state, so forked children do not throw the same dice.
-        self._rng: Rng = rng or secrets.SystemRandom().random
+        self._rng: Rng = rng or _random
         self._lock = threading.RLock()
         self._providers: dict[str, Provider] = dict(providers or {})
         self._opening: list[str] = []

@@ -10,7 +10,6 @@ import difflib
 import logging
 import threading
 import weakref
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from secretkit.broker.schedule import Schedule
 from secretkit.broker.state import State, closed, defect, overdue
 from secretkit.broker.worker import Workers
 from secretkit.core.freshness import Verdict, judge
+from secretkit.core.record import replace
 from secretkit.errors import (
     ConfigError,
     SecretkitError,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
+import os
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +11,7 @@ from secretkit.broker.state import DENIED, Held, defect
 from secretkit.core.credential import secrets_of
 from secretkit.core.freshness import window
 from secretkit.core.lease import Lease
+from secretkit.core.record import replace
 from secretkit.errors import (
     GrantError,
     ProviderError,
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Fetching"]
 
-_log = logging.getLogger(__name__)
 _REVOKE_WITHIN: Final = timedelta(seconds=5)
 
 
@@ -113,7 +111,7 @@ class Fetching:
         held = state.held
         renews = held is not None and held.own and held.fingerprint == fingerprint
         record = Issuance(
-            lease_id=held.lease.id if held and renews else secrets.token_hex(8),
+            lease_id=held.lease.id if held and renews else os.urandom(8).hex(),
             name=state.name,
             holder=self._holder,
             ref=acquired.ref,
@@ -127,7 +125,7 @@ class Fetching:
         except GrantError:  # revoked since; what comes now is a lease of its own
             if not renews:
                 raise
-            record = replace(record, lease_id=secrets.token_hex(8), renews=False)
+            record = replace(record, lease_id=os.urandom(8).hex(), renews=False)
             generation = self._ledger.issue(record)
         if held and held.own and record.lease_id != held.lease.id:
             self._end(held)
@@ -146,7 +144,7 @@ class Fetching:
         until = self._clock.now() + state.policy.refused_for
         event = self._event(state, Event.GENERATION_REFUSED)
         self._ledger.refuse(state.name, fingerprint, until=until, event=event)
-        _log.warning("%s: the service refused a secret; another one takes its place", state.name)
+        _warn("%s: the service refused a secret; another one takes its place", state.name)
 
     def _event(self, state: State, event: Event, *, outcome: str = "") -> AuditEvent:
         held = state.held
@@ -165,7 +163,7 @@ class Fetching:
         try:
             self._ledger.end(held.lease.id, at=self._clock.now())
         except SecretkitError as error:  # it ends by itself at its stated end
-            _log.warning("lease %s could not be marked as ended: %s", held.lease.id, error)
+            _warn("lease %s could not be marked as ended: %s", held.lease.id, error)
 
     def give_back(self, state: State, held: Held, *, within: timedelta = _REVOKE_WITHIN) -> None:
         """End a lease of ours: in its store, where that can take it back, and in the ledger."""
@@ -176,7 +174,7 @@ class Fetching:
                 state.source.revoke(held.handle, timeout=within)
             except Exception as error:  # noqa: BLE001 - third-party code; it ends by itself
                 failure = type(error).__name__
-                _log.warning("%s: its store did not take the lease back (%s)", state.name, failure)
+                _warn("%s: its store did not take the lease back (%s)", state.name, failure)
         self._end(held)
 
     def revoked(self) -> frozenset[str]:
@@ -184,10 +182,16 @@ class Fetching:
         try:
             return self._ledger.revoked(self._holder)
         except SecretkitError as error:
-            _log.warning("revocations could not be read: %s", error)
+            _warn("revocations could not be read: %s", error)
             return frozenset()
 
     def after_fork(self) -> None:
         """Take another name in the child, and drop the parent's connections."""
         self._ledger.after_fork()
         self._holder = self._name_holder()
+
+
+def _warn(message: str, *arguments: object) -> None:
+    import logging  # noqa: PLC0415 - 4 ms of the 60 that a token may take, and seldom needed
+
+    logging.getLogger(__name__).warning(message, *arguments)

@@ -5,10 +5,10 @@ No threads and no calls here: facts in, new state out. The engine calls it under
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from secretkit.core.freshness import backoff
+from secretkit.core.record import record
 from secretkit.errors import (
     AccessDeniedError,
     GrantError,
@@ -35,7 +35,7 @@ DENIED: Final = (AccessDeniedError, SecretNotFoundError)
 """The store says no: what is held is dropped at once. Any other failure keeps it to its end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class BrokerContext:
     """What a broker may use of the world; wiring fills it, tests pass their own.
 
@@ -52,7 +52,7 @@ class BrokerContext:
     watch: Callable[[Secret], None]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Held:
     """A lease in hand. Replaced whole, never changed, so readers need no lock.
 
@@ -70,7 +70,7 @@ class Held:
     own: bool = True
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class State:
     """One credential: written under the engine's lock only.
 
@@ -163,7 +163,7 @@ class State:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Status:
     """What ``status`` shows of one credential: no value in it."""
 

@@ -7,8 +7,6 @@ the user's configuration directory. A file that was named and is not there is an
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -20,6 +18,7 @@ from secretkit.config.parse import parse_config
 from secretkit.config.place import config_dir, home_dir, state_dir
 from secretkit.config.schema import Config
 from secretkit.config.trust import digest, trusted_digest
+from secretkit.core.record import record, replace
 from secretkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ _TOOL: Final[KeyPath] = ("tool", "secretkit")
 _SQLITE_HOME: Final = "sqlite:///~/"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class _Place:
     """A file to read. ``trusted`` is the digest its content must have; empty: any content."""
 
@@ -78,9 +77,7 @@ def find_and_load(explicit: Path | None, *, environ: Mapping[str, str], cwd: Pat
             )
         if place.trusted:
             notices = (*notices, _notice(place.path, "changed since it was trusted"))
-    config = dataclasses.replace(
-        config, notices=notices, ledger_url=_ledger_url(config.ledger_url, environ)
-    )
+    config = replace(config, notices=notices, ledger_url=_ledger_url(config.ledger_url, environ))
     return _overridden(config, environ)
 
 
@@ -101,9 +98,9 @@ def default_ledger_url(environ: Mapping[str, str]) -> str:
 
 def with_timeout(config: Config, timeout: timedelta, *, origin: Origin) -> Config:
     """Give ``config`` with another time limit for one fetch."""
-    return dataclasses.replace(
+    return replace(
         config,
-        policy=dataclasses.replace(config.policy, fetch_timeout=timeout),
+        policy=replace(config.policy, fetch_timeout=timeout),
         origins=MappingProxyType({**config.origins, "leases.fetch_timeout": origin}),
     )
 
@@ -174,7 +171,7 @@ def _overridden(config: Config, environ: Mapping[str, str]) -> Config:
                 hint="export SECRETKIT_LEDGER_URL=sqlite:////path/to/ledger.db",
             )
         origins = {**config.origins, "ledger.url": _variable("SECRETKIT_LEDGER_URL")}
-        config = dataclasses.replace(
+        config = replace(
             config,
             ledger_url=_ledger_url(environ["SECRETKIT_LEDGER_URL"], environ),
             origins=MappingProxyType(origins),

@@ -9,8 +9,9 @@ from __future__ import annotations
 import enum
 import re
 import tomllib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from secretkit.core.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +44,7 @@ class OriginKind(enum.StrEnum):
     ARGUMENT = "argument"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Origin:
     """Where one effective value came from.
 

@@ -6,7 +6,6 @@ is wrong with a configuration may be a secret in it.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import tomllib
 from types import MappingProxyType
@@ -26,6 +25,7 @@ from secretkit.config.schema import (
 )
 from secretkit.config.table import Source, Table
 from secretkit.core.freshness import LeasePolicy
+from secretkit.core.record import replace
 from secretkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _policy(table: Table) -> LeasePolicy:
 
 def _checked_policy(table: Table, stated: Mapping[str, object]) -> LeasePolicy:
     try:
-        return dataclasses.replace(LeasePolicy(), **stated)  # type: ignore[arg-type]
+        return replace(LeasePolicy(), **stated)
     except ConfigError as error:
         key = error.key_path.removeprefix("leases.")
         raise table.error(key, error.args[0], hint=error.hint or _POLICY_HINT) from None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from secretkit.config.origin import Origin
 from secretkit.core.freshness import LeasePolicy
+from secretkit.core.record import record
 from secretkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,20 +40,19 @@ FUTURE_KINDS: Final = ("aws", "anthropic-federation")
 """Kinds whose tables are checked and kept, and cannot be opened yet (issue 4)."""
 
 
-def _nothing() -> Mapping[str, Any]:
-    return MappingProxyType({})
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ProviderConfig:
     """One ``[providers.NAME]`` table: its type, and the rest as it stands, for the provider."""
 
     type: str
-    options: Mapping[str, object] = field(default_factory=_nothing)
+    options: Mapping[str, object] = _NOTHING
     key_path: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class CredentialConfig:
     """One ``[credentials.NAME]`` table. ``sources`` is a pool: the first current one is used."""
 
@@ -61,7 +60,7 @@ class CredentialConfig:
     kind: str
     sources: tuple[SecretRef, ...] = ()
     ttl: timedelta | None = None
-    options: Mapping[str, object] = field(default_factory=_nothing)
+    options: Mapping[str, object] = _NOTHING
     key_path: str = ""
 
     def pool(self) -> tuple[SecretRef, ...]:
@@ -79,7 +78,7 @@ class CredentialConfig:
         return self.sources
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class RotationConfig:
     """One ``[rotation.NAME]`` table."""
 
@@ -89,7 +88,7 @@ class RotationConfig:
     overlap: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True, hidden=("ledger_url", "origins"))
 class Config:
     """Everything in force. ``file`` is None when no file was found and all values are defaults.
 
@@ -98,14 +97,14 @@ class Config:
     ``ledger_url`` is not in the repr: from the environment it may hold a password.
     """
 
-    providers: Mapping[str, ProviderConfig] = field(default_factory=_nothing)
-    credentials: Mapping[str, CredentialConfig] = field(default_factory=_nothing)
-    policy: LeasePolicy = field(default_factory=LeasePolicy)
-    rotations: Mapping[str, RotationConfig] = field(default_factory=_nothing)
-    ledger_url: str = field(default="", repr=False)
-    scan: Mapping[str, object] = field(default_factory=_nothing)
+    providers: Mapping[str, ProviderConfig] = _NOTHING
+    credentials: Mapping[str, CredentialConfig] = _NOTHING
+    policy: LeasePolicy = LeasePolicy()
+    rotations: Mapping[str, RotationConfig] = _NOTHING
+    ledger_url: str = ""
+    scan: Mapping[str, object] = _NOTHING
     file: Path | None = None
-    origins: Mapping[str, Origin] = field(default_factory=_nothing, repr=False)
+    origins: Mapping[str, Origin] = _NOTHING
     notices: tuple[str, ...] = ()
 
     def credential(self, name: str) -> CredentialConfig:

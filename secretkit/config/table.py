@@ -6,12 +6,12 @@ place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from secretkit.config.duration import parse_duration
 from secretkit.config.origin import KeyPath, dotted, line_of
 from secretkit.config.schema import nearest
+from secretkit.core.record import record
 from secretkit.core.ref import SecretRef
 from secretkit.errors import ConfigError, RefError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Source", "Table"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Source:
     """The file under check: its name for messages, where its keys stand, and a path to skip.
 
@@ -48,7 +48,7 @@ class Source:
         )
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@record(hidden=("values", "source"))
 class Table:
     """A table, its path and its source. Its values are not in the repr."""
 

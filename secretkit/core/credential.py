@@ -12,9 +12,9 @@ error reporters show local variables.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from secretkit.core.record import record
 from secretkit.core.secret import Secret
 from secretkit.errors import ConfigError, SecretError
 
@@ -39,7 +39,7 @@ _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 _AWS_KEY_ID: Final = re.compile(r"[A-Za-z0-9_]{1,128}")  # "[\w]*" in AWS's API reference
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@record(init=False)
 class ApiKey:
     """A long-lived key that a service takes in a header."""
 
@@ -56,7 +56,7 @@ class ApiKey:
         _fill(self, secret=secret, expires_at=expires_at)
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@record(init=False)
 class AccessToken:
     """A short-lived bearer token with a stated end."""
 
@@ -73,7 +73,7 @@ class AccessToken:
         _fill(self, secret=secret, expires_at=expires_at)
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@record(init=False)
 class AwsCredentials:
     """One frozen snapshot of AWS credentials: key id, secret key and session token together."""
 
@@ -104,7 +104,7 @@ class AwsCredentials:
         )
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@record(init=False)
 class Opaque:
     """A secret of no particular shape, such as a database password."""
 

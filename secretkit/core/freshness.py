@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from secretkit.core.record import record
 from secretkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Window(NamedTuple):
     end: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class LeasePolicy:
     """How long leases last and how hard sources are asked.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
+
+from secretkit.core.record import record
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Lease"]
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
+@record()
 class Lease:
     """A credential in one holder's hands until ``expires_at``.
 

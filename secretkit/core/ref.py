@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import total_ordering
 from typing import Final
 
+from secretkit.core.record import record
 from secretkit.errors import RefError
 
 __all__ = ["SecretRef"]
@@ -27,7 +27,7 @@ _MAX: Final = 2048
 
 
 @total_ordering
-@dataclass(frozen=True, slots=True, init=False)
+@record(init=False)
 class SecretRef:
     """A provider's name, a path in its store, and optionally a field and a version."""
 
@@ -46,8 +46,10 @@ class SecretRef:
         if problem:
             del self, provider, path, field, version  # repr(self) would fail in a reporter
             raise RefError(problem)
-        for name, part in zip(self.__slots__, (provider, path, field, version), strict=True):
-            object.__setattr__(self, name, part)
+        object.__setattr__(self, "provider", provider)
+        object.__setattr__(self, "path", path)
+        object.__setattr__(self, "field", field)
+        object.__setattr__(self, "version", version)
 
     @classmethod
     def parse(cls, text: str) -> SecretRef:

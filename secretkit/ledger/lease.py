@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from secretkit.core.record import replace
 from secretkit.errors import GrantError, IntegrityError, SecretNotFoundError
 from secretkit.ledger import audit, statement
 from secretkit.ledger.chain import check_instant, check_text

@@ -14,10 +14,10 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from secretkit.core.record import record
 from secretkit.errors import LedgerError
 from secretkit.ledger.failure import lasting
 
@@ -52,7 +52,7 @@ class Run(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Transaction:
     """What the work inside a transaction may use."""
 

@@ -6,8 +6,9 @@ SQL, no ORM: docs/decisions/0002-ledger-without-sqlalchemy.md says why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from secretkit.core.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["MIGRATIONS", "Dialect"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Dialect:
     """What differs between the databases. ``put`` and ``take`` carry instants in and out."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import binascii
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from secretkit.core.record import record
 from secretkit.errors import IntegrityError
 from secretkit.providers.sealing import frame
 
@@ -28,7 +28,7 @@ _MOST: Final = 4096
 _ID_BYTES: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class WrappedKey:
     """A DEK as a key source sealed it: which kind of source, what it needs to know, the bytes."""
 
@@ -37,7 +37,7 @@ class WrappedKey:
     sealed: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Header:
     """A store's id, its key's id, and the wrapped key."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import binascii
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from secretkit.core.record import record
 from secretkit.core.secret import Secret
 from secretkit.errors import (
     ConfigError,
@@ -172,7 +172,7 @@ class KeyringKey(_Stored):
         return _key_from_text(self._fetch().reveal().encode(), where="the keyring")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Argon2Cost:
     """What Argon2id costs: the second recommended option of RFC 9106 §4 (150 ms here).
 

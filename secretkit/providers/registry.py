@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
+from secretkit.core.record import record
 from secretkit.errors import ConfigError, ProviderUnavailableError
 from secretkit.providers.options import nearest
 
@@ -50,7 +50,7 @@ BUILT_IN: Final[Mapping[str, str]] = MappingProxyType(
 _OURS: Final = "secretkit"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@record(kw_only=True, order=True)
 class Claim:
     """One entry point of the group: a distribution says that it has a provider of this name."""
 
@@ -60,7 +60,7 @@ class Claim:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class ProviderInfo:
     """One provider type that can be used; nothing of it was imported."""
 
@@ -71,7 +71,7 @@ class ProviderInfo:
     built_in: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Conflict:
     """A name claimed by several distributions, or a built-in name claimed by any but us."""
 

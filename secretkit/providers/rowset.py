@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from secretkit.core.record import record, replace
 from secretkit.errors import IntegrityError, LedgerError
 from secretkit.providers.header import DAMAGED_HINT
 from secretkit.providers.sealing import NONCE_BYTES, Place
@@ -33,7 +33,7 @@ _MOST_WRITES: Final = 1 << 32  # random nonces under one key (NIST SP 800-38D §
 _STATE_BYTES: Final = 8 + 8 + 32
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class RowSet:
     """Which rows there are, by place in order, with each one's nonce.
 
