@@ -37,7 +37,7 @@ STORED_KINDS: Final = ("anthropic-api-key", "anthropic-access-token", "opaque")
 """Kinds that one stored value becomes; they have a ``source``."""
 
 FUTURE_KINDS: Final = ("aws", "anthropic-federation")
-"""Kinds whose tables are checked and kept, and cannot be opened yet (issue 4)."""
+"""Kinds whose tables are checked and kept, and cannot be opened yet."""
 
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -71,8 +71,8 @@ class CredentialConfig:
         """
         if not self.sources:
             raise ConfigError(
-                f"a credential of kind {self.kind!r} cannot be opened yet: it needs issue 4",
-                hint="use kind = 'anthropic-api-key' with a source until then",
+                f"a credential of kind {self.kind!r} cannot be opened by this version",
+                hint="use kind = 'anthropic-api-key' with a source instead",
                 key_path=self.key_path,
             )
         return self.sources

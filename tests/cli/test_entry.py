@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.conftest import BIN, KEY, OTHER
 from secretkit import errors
 from secretkit.cli import exits
 from secretkit.cli.entry import main
-
-from .conftest import BIN, KEY, OTHER
 
 HEAVY = {"rich", "cryptography", "asyncio", "anthropic", "sqlite3", "secretkit.ledger.engine"}
 

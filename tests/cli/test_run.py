@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import BIN, KEY, OTHER
+from cli.conftest import BIN, KEY, OTHER
 
 READY = "echo ready; while :; do sleep 0.05; done"
 
