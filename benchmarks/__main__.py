@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--json] [--only NAME…] [--quick]``; a miss is printed, never an exit."""
+"""``python -m benchmarks [--json] [--only NAME…] [--quick]``; a miss is printed, and no error."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -39,14 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(report.as_json(facts, results))
     else:
         report.show(facts, results)
-    return 0
+    return int(any(result.broken for result in results.values()))
 
 
 def _run(name: str, effort: Effort) -> report.Result:
     say = Progress(name)
     say("starting")
     began = time.perf_counter()
-    result: report.Result = import_module(f"benchmarks.{name}").run(effort, say)
+    try:
+        result: report.Result = import_module(f"benchmarks.{name}").run(effort, say)
+    except Exception as error:  # noqa: BLE001 - one that breaks must not lose the others' figures
+        traceback.print_exc()
+        result = report.Result(title=f"BROKEN: {type(error).__name__}", tables=(), broken=True)
     say.end()
     return replace(result, seconds=time.perf_counter() - began)
 

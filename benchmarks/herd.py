@@ -108,6 +108,8 @@ class _Herd:
 def _herd(build: Callable[[Upstream], Subject], count: int, *, down: bool) -> _Herd:
     upstream = Upstream(life=0)
     subject = build(upstream)
+    if upstream.calls != 1:
+        raise RuntimeError(f"{subject.name}: renewed before the herd came")
     upstream.change(delay=_DOWN if down else _UP, down=down)
     herd = _Herd()
     with no_collection():

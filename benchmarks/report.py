@@ -64,6 +64,7 @@ class Result:
     budgets: tuple[Budget, ...] = ()
     method: str = ""
     seconds: float = field(default=0.0, compare=False)
+    broken: bool = False
 
 
 def budget_row(name: str, budget: Budget) -> Row:

@@ -51,17 +51,18 @@ def run(effort: Effort, say: Callable[[str], None]) -> Result:
         say("asking which modules cost most")
         costly = {name: _costliest(words, environ) for name, words in commands.items()}
     rows = [_row(name, times, costly) for name in times]
-    rows += [{"name": f"{name}: {reason}"} for name, reason in failed.items()]
+    rows += [{"name": f"{name}: not measured"} for name in failed]
     over = {row["name"]: row.get("over_median_ms") for row in rows}
     budgets = tuple(
         Budget(f"{name}, median over bare Python", over.get(name), "at most", most, "ms")
         for name, most in _BUDGETS.items()
     )
+    note = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
     method = f"{rounds} interleaved rounds, each process from spawn to end, bytecode cached"
     return Result(
         title=TITLE,
         method=method,
-        tables=(Table("start-up", _COLUMNS, tuple(rows)),),
+        tables=(Table("start-up", _COLUMNS, tuple(rows), note=note),),
         budgets=budgets,
     )
 
@@ -87,7 +88,7 @@ def _prepare(environ: Mapping[str, str]) -> dict[str, str]:
         key = world.fake_key()
         process.output([secretkit, "set", world.NAME, "-"], environ, given=key.reveal())
     except (process.CommandFailedError, OSError) as error:
-        return dict.fromkeys((_TOKEN, _GET), f"not measured ({error})")
+        return dict.fromkeys((_TOKEN, _GET), str(error))
     return {}
 
 
@@ -98,7 +99,7 @@ def _tried(commands: Mapping[str, Sequence[str]], environ: Mapping[str, str]) ->
         try:
             process.output(words, environ)
         except (process.CommandFailedError, OSError) as error:
-            failed[name] = f"not measured ({error})"
+            failed[name] = str(error)
     return failed
 
 

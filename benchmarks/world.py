@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.measure import Subject
 from benchmarks.upstream import UpstreamDownError
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from benchmarks.upstream import Upstream
     from secretkit.broker.blocking import Broker
-    from secretkit.ports import Clock, Provider
+    from secretkit.ports import Clock, Provider, Waitable
 
-NAME = "claude"
+NAME: Final = "claude"
+_REST: Final = 0.1  # seconds
 
 
 def fake_key() -> Secret:
@@ -53,7 +54,10 @@ class UpstreamProvider:
 
 
 class SleptClock(SystemClock):
-    """The machine's clock, which can have slept: both clocks jump, as after a suspended night."""
+    """The machine's clock, which can have slept: both clocks jump, as after a suspended night.
+
+    Timers do not fire on it: callers are to find the expired lease before a renewal does.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,8 +68,13 @@ class SleptClock(SystemClock):
     def now(self) -> datetime:
         return super().now() + self._slept
 
+    def wait_until(self, event: Waitable, moment: float) -> bool:
+        del moment
+        return event.wait()
+
     def sleep(self, night: timedelta) -> None:
-        """Let both clocks jump."""
+        """Let both clocks jump, once the broker's threads have gone to rest."""
+        time.sleep(_REST)
         self._slept += night
 
 
