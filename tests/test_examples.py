@@ -311,3 +311,17 @@ def test_an_example_is_short_and_says_what_it_is(path):
     assert len(source.splitlines()) <= 60
     assert ast.get_docstring(ast.parse(source))
     assert ".reveal()" not in source, "no example needs the value itself"
+
+
+def test_the_examples_are_typed():
+    """``mypy --strict``, with the repository's settings; 12 s with an empty cache, else 1 s."""
+    need("mypy")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", *map(str, FILES)],
+        cwd=ROOT,
+        env={"MYPYPATH": str(PACKAGE / "src"), "PATH": "/usr/bin:/bin", "HOME": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
