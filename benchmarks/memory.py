@@ -37,7 +37,7 @@ _NOTE: Final = (
     "each with its configuration; resident memory also holds the rows of the ledger in memory: "
     "a lease, a generation, a counted call and audit entries for each"
 )
-_PATIENCE: Final = 40.0  # seconds; ten thousand leases at a millisecond each take ten
+_PATIENCE: Final = 25.0  # seconds; ten thousand leases at a millisecond each take ten
 _LOOK_EVERY: Final = 100
 _LINEAR: Final = 1.5  # a quadratic part would show as a factor near 10
 
@@ -106,7 +106,7 @@ def measure(count: int, what: str) -> dict[str, float]:
 
 
 def _lease_all(broker: Broker, names: Sequence[str]) -> tuple[int, float]:
-    """Lease one after the other, for at most 40 s; give how many, and the seconds."""
+    """Lease one after the other, for 25 s at the most; give how many, and the seconds."""
     began = time.perf_counter()
     for done, name in enumerate(names):
         if done % _LOOK_EVERY == 0 and time.perf_counter() - began > _PATIENCE:

@@ -73,7 +73,7 @@ class _Setup:
 
 def run(effort: Effort, say: Callable[[str], None]) -> Result:
     """Measure one thread, four threads that share a client, and eight tasks that do."""
-    rounds, seconds = effort.pick(11, 3), effort.pick(800, 300) / 1000
+    rounds, seconds = effort.pick(11, 3), effort.pick(500, 300) / 1000
     key = world.fake_key()
     with (
         stand_in(key) as url,
