@@ -25,6 +25,7 @@ from secretkit.config.parse import _LEASES, parse_config
 from secretkit.config.schema import BUILT_IN_PROVIDERS, STORED_KINDS, Config
 from secretkit.core.freshness import LeasePolicy
 from secretkit.core.secret import Secret
+from secretkit.providers.registry import BUILT_IN
 from secretkit.testing import ClaudeStub
 
 README = ROOT / "README.md"
@@ -191,6 +192,7 @@ def test_every_key_of_leases_is_there_with_its_default():
 def test_every_kind_and_every_provider_is_there():
     assert all(f'`"{kind}"`' in CONFIGURATION for kind in (*STORED_KINDS, *BUILT_IN_PROVIDERS))
     guide = (ROOT / "docs/providers.md").read_text()
+    assert BUILT_IN.keys() == BUILT_IN_PROVIDERS
     assert all(f"\n## {name}\n" in guide for name in BUILT_IN_PROVIDERS)
 
 
