@@ -50,7 +50,7 @@ _NOTE: Final = (
 
 def run(effort: Effort, say: Callable[[str], None]) -> Result:
     """Measure the disk, the ledger in three places and the store, taking turns."""
-    count = effort.pick(300, 40)
+    count = effort.pick(300, 20)
     with tempfile.TemporaryDirectory(prefix="secretkit-bench-") as made, ExitStack() as stack:
         home = Path(made).resolve()
         works = _works(home, stack)
