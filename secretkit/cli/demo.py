@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -12,39 +11,43 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from secretkit.cli.output import print_json
 from secretkit.cli.rehearsal import Figures, Plan, rehearse
+from secretkit.cli.root import Command
 from secretkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from secretkit.cli.session import Session
+
 __all__ = ["command"]
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+@click.command("demo", cls=Command)
 @click.option("--log", type=click.Path(path_type=Path), help="Keep the stand-in's own log here.")
 @click.option("--live", is_flag=True, help="Make one real, free call instead of all this.")
 @click.option("--key-from", metavar="REF", help="With --live: where the key is, as a reference.")
-def command(*, as_json: bool, log: Path | None, live: bool, key_from: str | None) -> None:
+@click.pass_obj
+def command(session: Session, *, log: Path | None, live: bool, key_from: str | None) -> None:
     """Run Claude clients through 20 key changes, an outage and a 401, offline.
 
     Real anthropic clients, made once, talk to a strict stand-in for the Claude API on loopback,
     with keys from an encrypted local store in a temporary directory.
     """
     if live:
-        _live(key_from, as_json=as_json)
+        _live(key_from, session)
         return
     with tempfile.TemporaryDirectory(prefix="secretkit-demo-") as made:
         home = Path(made).resolve()
-        with _progress(Plan().rotations, shown=not as_json) as report:
+        with _progress(Plan().rotations, shown=not (session.json or session.quiet)) as report:
             figures = rehearse(home, plan=Plan(), report=report)
         if log is not None:
             log.write_bytes((home / "stand-in.jsonl").read_bytes())
-    if as_json:
-        click.echo(json.dumps(dataclasses.asdict(figures)))
+    if session.json:
+        print_json(dataclasses.asdict(figures))
     else:
-        _table(figures)
+        _table(figures, session)
     if not figures.passed:
         sys.exit(1)
 
@@ -63,7 +66,7 @@ def _progress(total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
         yield lambda number: bar.update(task, completed=number)
 
 
-def _table(figures: Figures) -> None:
+def _table(figures: Figures, session: Session) -> None:
     rows: list[tuple[str, object]] = [
         ("requests answered", figures.requests),
         ("streams answered", figures.streams),
@@ -76,28 +79,22 @@ def _table(figures: Figures) -> None:
         ("secrets found in logs and files", figures.leaks),
         ("audit entries, chain intact", f"{figures.audit_entries}, {_yes(figures.audit_intact)}"),
     ]
-    if sys.stdout.isatty():
-        from rich.console import Console  # noqa: PLC0415 - only where a person looks
-        from rich.table import Table  # noqa: PLC0415
-
-        table = Table("what happened", "", title="secretkit demo")
-        for name, value in rows:
-            table.add_row(name, str(value))
-        Console().print(table)
-    else:
-        for name, value in rows:
-            click.echo(f"{name}\t{value}")
+    session.rows(
+        "figures",
+        [{"what": name, "count": str(value)} for name, value in rows],
+        columns=["what", "count"],
+    )
     for name, count in figures.failures.items():
-        click.echo(f"failed with {name}: {count}", err=True)
+        session.say(f"failed with {name}: {count}")
     done = f"in {figures.seconds} s, with two clients that were made once"
-    click.echo(f"{'passed' if figures.passed else 'FAILED'} {done}", err=True)
+    session.say(f"{'passed' if figures.passed else 'FAILED'} {done}")
 
 
 def _yes(value: object) -> str:
     return "yes" if value else "no"
 
 
-def _live(key_from: str | None, *, as_json: bool) -> None:
+def _live(key_from: str | None, session: Session) -> None:
     """List one model with a key that the user named: proves the way, costs nothing."""
     if key_from is None:
         raise ConfigError(
@@ -115,7 +112,7 @@ def _live(key_from: str | None, *, as_json: bool) -> None:
         "model": first.id if first else None,
         "generation": lease.generation,
     }
-    if as_json:
-        click.echo(json.dumps(answer))
+    if session.json:
+        print_json(answer)
     else:
         click.echo(f"the service took the key and named a model: {answer['model']}")
