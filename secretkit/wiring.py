@@ -16,7 +16,7 @@ from secretkit.broker.clock import SystemClock
 from secretkit.broker.fetch import Fetching
 from secretkit.broker.flight import Flight
 from secretkit.broker.pool import PoolSource, ask
-from secretkit.broker.state import BrokerContext, State, overdue
+from secretkit.broker.state import BrokerContext, State, defect, overdue
 from secretkit.broker.worker import Workers
 from secretkit.config.load import find_and_load
 from secretkit.config.place import config_dir, state_dir
@@ -41,6 +41,9 @@ __all__ = ["Toolkit", "from_refs", "holder", "load"]
 
 _MEMORY: Final = "sqlite://"
 _RECENT: Final = 256
+# A wait on a lock ends early only if the signal meets the waiting thread itself. Met by another
+# one, say while that starts a program, Ctrl-C would be seen at the end of the wait.
+_SLICE: Final = 0.1
 
 
 def load(
@@ -234,12 +237,15 @@ class Toolkit:
                 flight.land(lease=fetching.fetch(state, flight).lease)
             except SecretkitError as error:
                 flight.land(error=error)
+            except BaseException as error:  # noqa: BLE001 - whatever happens, the waiter must wake
+                flight.land(error=defect(state, error))
 
         Workers().submit(fetch)
         landed = threading.Event()
         flight.when_landed(landed.set)
-        if not self.clock.wait(landed, timeout):
-            flight.land(error=overdue(state))
+        while not self.clock.wait(landed, min(_SLICE, timeout)):
+            if self.clock.monotonic() >= flight.deadline:
+                flight.land(error=overdue(state))
         return flight.outcome()
 
     def broker(self) -> Broker:

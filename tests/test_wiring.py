@@ -12,7 +12,7 @@ import pytest
 from secretkit import wiring
 from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
-from secretkit.errors import ConfigError, ProviderTimeoutError, SecretNotFoundError
+from secretkit.errors import ConfigError, ProviderError, ProviderTimeoutError, SecretNotFoundError
 from secretkit.ports import Fetched
 
 
@@ -78,6 +78,56 @@ def test_one_lease_from_a_provider_that_hangs_ends_at_the_deadline(home):
     kit = wiring.Toolkit(config, environ={"HOME": str(home)}, providers={"env": Hangs()})
     with kit, pytest.raises(ProviderTimeoutError, match="env:A_KEY"):
         kit.lease_once("claude")
+
+
+def test_one_lease_that_fails_in_no_known_way_ends_at_once_without_its_text(
+    home,
+):
+    class DiceError(Exception):
+        pass
+
+    def rng():
+        raise DiceError("key-a")
+
+    config = toolkit(home, ENV).config
+    kit = wiring.Toolkit(config, environ={"HOME": str(home), "A_KEY": "key-a"}, rng=rng)
+    with kit, pytest.raises(ProviderError, match="DiceError") as caught:
+        kit.lease_once("claude")
+    assert "key-a" not in str(caught.value) + caught.value.hint
+
+
+def test_an_interrupt_that_another_thread_took_is_seen_before_the_deadline(home):
+    """The main thread's wait is not interrupted, as when a worker starts a program meanwhile."""
+    script = textwrap.dedent(
+        """
+        import signal, sys, threading
+        from secretkit import wiring
+
+        class Hangs:
+            def fetch(self, ref, *, timeout):
+                signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+                threading.Event().wait(60)
+
+        config = wiring.load(sys.argv[1]).config
+        kit = wiring.Toolkit(config, environ={"HOME": sys.argv[2]}, providers={"env": Hangs()})
+        try:
+            kit.lease_once("claude")
+        except KeyboardInterrupt:
+            print("seen")
+        """
+    )
+    file = home / "secretkit.toml"
+    file.write_text(ENV + '[leases]\nfetch_timeout = "40s"\n')
+    file.chmod(0o600)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(file), str(home)],
+        env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,  # half of what the provider may take
+    )
+    assert (done.stdout, done.stderr) == ("seen\n", "")
 
 
 def test_an_unset_variable_is_not_found_and_never_another_variables_value(home):
