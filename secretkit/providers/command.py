@@ -8,7 +8,6 @@ exit codes to ``"not-found"``, ``"denied"`` or ``"unavailable"``.
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
@@ -29,8 +28,10 @@ from secretkit.providers.contents import NEWLINES, field_of, no_version
 from secretkit.providers.deadline import Deadline
 from secretkit.providers.options import Options
 from secretkit.providers.plain_file import locate
+from secretkit.providers.running import Running
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping
     from datetime import timedelta
 
@@ -51,6 +52,7 @@ _OUTCOMES: Final = MappingProxyType(
     }
 )
 _MAX_CODE: Final = 255
+_RUNNING: Final = Running()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,11 @@ class CommandProvider:
         deadline = Deadline(timeout, clock=self.context.clock)
         argv = self._argv(ref)
         deadline.check(ref)
-        ended = Child(self._started(ref, argv)).collect(
-            deadline=deadline, ref=ref, newline=self.newline
-        )
+        program = self._started(ref, argv)
+        try:
+            ended = Child(program).collect(deadline=deadline, ref=ref, newline=self.newline)
+        finally:
+            _RUNNING.ended(program)
         if isinstance(ended.output, Secret) and ended.code == 0 and not ended.problem:
             return Fetched(secret=field_of(ended.output, ref=ref))
         raise self._failure(ref, ended)
@@ -123,15 +127,7 @@ class CommandProvider:
 
     def _started(self, ref: SecretRef, argv: list[str]) -> subprocess.Popen[bytes]:
         try:
-            return subprocess.Popen(  # noqa: S603 - a list from the configuration, and no shell
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=self.cwd,
-                env=self._passed_on(),
-                start_new_session=True,
-            )
+            return _RUNNING.start(argv, cwd=self.cwd, env=self._passed_on())
         except (OSError, ValueError) as error:
             reason = type(error).__name__
             if isinstance(error, OSError) and error.strerror:
