@@ -20,7 +20,7 @@ from secretkit import wiring
 from secretkit.cli.demo import _table
 from secretkit.cli.rehearsal import Figures
 from secretkit.cli.root import root as command_tree
-from secretkit.cli.session import Session
+from secretkit.cli.session import Session as CliSession
 from secretkit.config.duration import write_duration
 from secretkit.config.parse import _LEASES, parse_config
 from secretkit.config.schema import BUILT_IN_PROVIDERS, STORED_KINDS, Config
@@ -338,7 +338,7 @@ def test_a_command_that_exists_is_let_through(text):
 
 
 def test_the_demo_of_the_readme_has_the_figures_of_the_demo(capsys):
-    _table(Figures(), Session())
+    _table(Figures(), CliSession())
     names = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
     block = next(b for b in blocks(README) if any(len(shown) > 5 for _, shown in b.steps))
     rows = [line.split("\t") for line in block.steps[0][1]]
