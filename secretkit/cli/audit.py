@@ -58,10 +58,13 @@ def verify(session: Session, *, head: str) -> int:
                 "reason": report.reason,
             }
         )
-    elif report.intact:
-        click.echo(f"intact\t{report.entries}\t{report.head}")
     else:
-        click.echo(f"broken\t{report.broken_at}\t{report.reason}")
+        row: Mapping[str, Cell] = (
+            {"chain": "intact", "entries": report.entries, "head": report.head}
+            if report.intact
+            else {"chain": "broken", "broken_at": report.broken_at, "reason": report.reason}
+        )
+        session.rows("reports", [row], columns=list(row))
     return exits.OK if report.intact else exits.CHECK_FAILED
 
 

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from secretkit.cli.output import cell, write_secret
+from secretkit.cli.session import given_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,10 +22,11 @@ __all__ = ["hand_out_token", "leased", "write_json_secret"]
 def leased(session: Session, name: str) -> Lease:
     """Lease the credential ``name`` once, with an audit entry before it is read.
 
-    Raises like ``Toolkit.lease_once``.
+    Raises like ``given_name`` and ``Toolkit.lease_once``.
     """
     from secretkit.ports import Event  # noqa: PLC0415 - a light module stays light
 
+    given_name(name)
     credential = session.toolkit.config.credential(name)
     session.audit(Event.SECRET_READ, name=name, ref=str(credential.pool()[0]))
     return session.toolkit.lease_once(name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from secretkit.cli.root import LazyGroup
+from secretkit.cli.session import given_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,7 @@ def command() -> None:
 @click.pass_obj
 def list_leases(session: Session, name: str | None) -> None:
     """List the leases that run now, oldest first; only those of credential NAME, if given."""
+    name = None if name is None else given_name(name)
     now = session.now()
     found = session.toolkit.ledger().leases(now=now, name=name)
     session.rows(
@@ -43,7 +45,7 @@ def list_leases(session: Session, name: str | None) -> None:
 @click.pass_obj
 def show(session: Session, lease_id: str) -> None:
     """Show one lease by its id or at least 6 characters of it."""
-    _one(session, session.toolkit.ledger().lease(lease_id))
+    _one(session, session.toolkit.ledger().lease(given_name(lease_id)))
 
 
 @command.command("revoke")
@@ -51,6 +53,7 @@ def show(session: Session, lease_id: str) -> None:
 @click.pass_obj
 def revoke(session: Session, lease_id: str) -> None:
     """Revoke one lease: its holder may not renew it, and drops it when it next looks."""
+    lease_id = given_name(lease_id)
     record = session.toolkit.ledger().revoke(lease_id, at=session.now(), holder=session.holder)
     _one(session, record)
 

@@ -72,6 +72,8 @@ def print_rows(rows: Sequence[Mapping[str, Cell]], columns: Sequence[str], *, co
 def _shown(value: Cell) -> str:
     if value is None or value == "":
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, timedelta):
         from secretkit.config.duration import write_duration  # noqa: PLC0415 - used by few
 

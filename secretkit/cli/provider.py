@@ -8,7 +8,7 @@ import click
 
 from secretkit.cli import exits
 from secretkit.cli.root import LazyGroup
-from secretkit.cli.session import given_ref
+from secretkit.cli.session import given_name, given_ref
 from secretkit.config.schema import BUILT_IN_PROVIDERS
 from secretkit.errors import ConfigError, SecretkitError
 from secretkit.ports import Event
@@ -77,7 +77,7 @@ def _wanted(session: Session, names: Sequence[str]) -> list[SecretRef]:
             raise ConfigError("there is no source to test", hint="secretkit provider test env:NAME")
         return list(dict.fromkeys(every))
     found: dict[SecretRef, None] = {}
-    for name in names:
+    for name in map(given_name, names):
         if ":" in name:
             matching = [given_ref(name)]
         elif name in credentials:

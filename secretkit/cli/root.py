@@ -10,7 +10,7 @@ import click
 
 from secretkit.cli import exits
 from secretkit.cli.output import printable
-from secretkit.cli.session import Session
+from secretkit.cli.session import Session, given_name
 from secretkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -193,9 +193,10 @@ def run(arguments: Sequence[str], session: Session) -> int:
 
 
 def _usage(error: click.UsageError, session: Session) -> int:
+    message = given_name(error.format_message())  # it quotes what was typed
     path = error.ctx.command_path if error.ctx else "secretkit"
     click.echo(f"{path}: this is not how it is called", err=True)
-    click.echo(printable(error.format_message()), err=True)
+    click.echo(printable(message), err=True)
     click.echo(f"hint: {path} --help", err=True)
     named = path.split()[1:2] or [session.command]
     return exits.NOT_STARTED if named == ["run"] else exits.USAGE

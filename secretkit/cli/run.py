@@ -13,7 +13,7 @@ from secretkit.cli.child import forwarding, run_child
 from secretkit.cli.handout import leased
 from secretkit.cli.handover import SecretFiles, inherited, secret_files
 from secretkit.cli.root import Command
-from secretkit.cli.session import Session, given_ref
+from secretkit.cli.session import Session, given_name, given_ref
 from secretkit.errors import ConfigError, SecretkitError
 from secretkit.ports import Event
 
@@ -103,6 +103,8 @@ def _plan(
 ) -> _Plan:
     values, paths = _pairs(session, env, "--env"), _pairs(session, file, "--file")
     placed = [match.group(1) for word in words for match in _PLACEHOLDER.finditer(word)]
+    for name in placed:
+        given_name(name or "")
     given = list(dict.fromkeys(name for _, name in (*values, *paths)))
     default = ""
     if None in placed and len(given) == 1:
@@ -117,7 +119,7 @@ def _plan(
 def _pairs(session: Session, given: Sequence[str], option: str) -> tuple[tuple[str, str], ...]:
     pairs = []
     for text in given:
-        variable, equals, name = text.partition("=")
+        variable, equals, name = given_name(text).partition("=")
         if not equals and option == "--env":
             variable, name = _variable_for(session, text), text
         if not name or not _VARIABLE.fullmatch(variable):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from secretkit.ports import Event
     from secretkit.wiring import Toolkit
 
-__all__ = ["Session", "given_ref", "local_ref"]
+__all__ = ["Session", "given_name", "given_ref", "local_ref"]
 
 
 class Session:
@@ -122,23 +122,33 @@ class Session:
             toolkit.close()
 
 
+def given_name(text: str) -> str:
+    """Give a name that was given as an argument.
+
+    Raises:
+        ConfigError: for text that holds a secret: it stands in the shell's history now.
+    """
+    from secretkit.config.literal import literal_text  # noqa: PLC0415 - not for help
+
+    if literal_text(text.encode(errors="replace")) is None:
+        return text
+    del text
+    raise ConfigError(
+        "the name holds a secret, which now stands in the shell's history",
+        hint="revoke that key; then give a name: secretkit set NAME asks for the value",
+    )
+
+
 def given_ref(text: str) -> SecretRef:
     """Read a reference that was given as an argument.
 
     Raises:
-        ConfigError: for text that holds a secret: it stands in the shell's history now.
+        ConfigError: like ``given_name``.
         RefError: for text that is no reference.
     """
-    from secretkit.config.literal import literal_text  # noqa: PLC0415 - not for help
-    from secretkit.core.ref import SecretRef  # noqa: PLC0415 - see above
+    from secretkit.core.ref import SecretRef  # noqa: PLC0415 - not for help
 
-    if literal_text(text.encode(errors="replace")) is not None:
-        del text
-        raise ConfigError(
-            "the name holds a secret, which now stands in the shell's history",
-            hint="revoke that key; then give a name: secretkit set NAME asks for the value",
-        )
-    return SecretRef.parse(text)
+    return SecretRef.parse(given_name(text))
 
 
 def local_ref(name: str) -> SecretRef:

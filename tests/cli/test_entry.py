@@ -252,6 +252,43 @@ def test_text_from_outside_cannot_drive_the_terminal(stocked):
         assert len(err.splitlines()) == 3
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("get", KEY),
+        ("get", f"local:{KEY}"),
+        ("get", "claude", KEY),
+        ("token", KEY),
+        ("token", "--json", KEY),
+        ("token", "claude", KEY),
+        ("lease", "list", KEY),
+        ("lease", "show", KEY),
+        ("lease", "revoke", KEY),
+        ("provider", "test", KEY),
+        ("run", "--env", f"VAR={KEY}", "--", "echo", "started"),
+        ("run", "--env", KEY, "--", "echo", "started"),
+        ("run", "--file", f"VAR={KEY}", "--", "echo", "started"),
+        ("run", "--", "echo", f"{{file:{KEY}}}"),
+        (KEY,),
+    ],
+    ids=lambda words: " ".join(words).replace(KEY, "KEY"),
+)
+def test_a_key_given_as_a_name_is_told_apart_and_never_repeated(stocked, words):
+    code, out, err = stocked.run(*words)
+    assert (code, out) == (125 if words[0] == "run" else 2, b"")
+    assert KEY.encode() not in err
+    assert b"the name holds a secret, which now stands in the shell's history" in err
+    assert KEY not in stocked.run("audit", "tail")[1].decode()
+
+
+def test_a_person_gets_the_audits_verdict_as_a_table(stocked):
+    stocked.environ |= {"TERM": "dumb", "COLUMNS": "160"}
+    code, shown = talk(stocked, "audit", "verify")
+    assert code == 0
+    assert shown.split()[:3] == ["chain", "entries", "head"]
+    assert "\t" not in shown
+
+
 def children_of(pid) -> list[int]:
     found = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for path in found for child in path.read_text().split()]

@@ -23,9 +23,12 @@ def test_what_does_not_print_is_escaped(char):
 
 
 def test_rows_in_a_pipe_are_tab_separated_and_stay_on_their_line(capsys):
-    rows = [{"a": "x\ty\nz", "b": None, "c": timedelta(minutes=90)}, {"a": 0}]
+    rows = [
+        {"a": "x\ty\nz", "b": None, "c": timedelta(minutes=90)},
+        {"a": 0, "b": True, "c": False},
+    ]
     print_rows(rows, ["a", "b", "c"], color="auto")
-    assert capsys.readouterr().out == "x\\ty\\nz\t-\t1h30m\n0\t-\t-\n"
+    assert capsys.readouterr().out == "x\\ty\\nz\t-\t1h30m\n0\tyes\tno\n"
 
 
 def test_json_holds_instants_and_refuses_what_it_does_not_know(capsys):
