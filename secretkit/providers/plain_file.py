@@ -148,6 +148,7 @@ class PlainFile:
         return found
 
     def _opened(self) -> int | None:
+        self._beneath_root()
         try:
             # Looking first keeps us from opening devices, where opening alone can do something.
             self._regular(Path(self.path).stat())
@@ -174,19 +175,21 @@ class PlainFile:
             raise self._failed(f"the file is larger than {MAX_BYTES} bytes")
         if not self.root:
             return found
-        root = os.path.realpath(self.root)
         real = os.path.realpath(self.path)
-        if os.path.commonpath((root, real)) != root:
-            raise AccessDeniedError(
-                f"{self.ref}: the file lies outside the provider's root",
-                ref=str(self.ref),
-                hint="move the file beneath the root, or change the option root",
-            )
+        if not _beneath(os.path.realpath(self.root), real):
+            raise self._outside()
         # The name was resolved after the file was opened: both must be the same file.
         try:
             return found if os.path.samestat(Path(real).lstat(), found) else None
         except OSError:
             return None
+
+    def _beneath_root(self) -> None:
+        """Refuse a path that is outside as it is written, without a look at what is there."""
+        roots = (os.path.normpath(self.root), os.path.realpath(self.root)) if self.root else ()
+        path = os.path.normpath(self.path)
+        if roots and not any(_beneath(root, path) for root in roots):
+            raise self._outside()
 
     def _regular(self, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
@@ -209,10 +212,21 @@ class PlainFile:
             f"{self.ref}: {reason}", ref=str(self.ref), hint=f"looked for {self.path}"
         )
 
+    def _outside(self) -> AccessDeniedError:
+        return AccessDeniedError(
+            f"{self.ref}: the file lies outside the provider's root",
+            ref=str(self.ref),
+            hint="move the file beneath the root, or change the option root",
+        )
+
     def _failed(self, reason: str) -> ProviderError:
         return ProviderError(
             f"{self.ref}: {reason}", ref=str(self.ref), hint=f"look at it: ls -l {self.path}"
         )
+
+
+def _beneath(root: str, path: str) -> bool:
+    return os.path.commonpath((root, path)) == root
 
 
 def _moment(found: os.stat_result) -> tuple[int, int, int, int]:

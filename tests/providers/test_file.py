@@ -280,6 +280,31 @@ def test_a_path_that_leaves_the_root_is_denied_also_by_a_link(tmp_path: Path) ->
             provider(root=str(root)).version(SecretRef("file", str(path)), timeout=SECOND)
 
 
+def test_whether_an_outside_file_exists_is_not_told(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "inner").mkdir(parents=True)
+    (tmp_path / "there").write_text(VALUE)
+    (tmp_path / "folder").mkdir()
+    answers = set()
+    for name in ("there", "absent", "folder", "there/below", "root/../absent"):
+        for path in (f"../{name}", f"inner/../../{name}", f"{tmp_path}/{name}"):
+            for ask in (provider(root=str(root)).fetch, provider(root=str(root)).version):
+                ref = SecretRef("file", path)
+                with pytest.raises(AccessDeniedError) as caught:
+                    ask(ref, timeout=SECOND)
+                answers.add((str(caught.value).replace(str(ref), "REF"), caught.value.hint))
+    assert len(answers) == 1
+
+
+def test_a_root_beneath_a_link_may_be_named_either_way(tmp_path: Path) -> None:
+    (tmp_path / "real" / "root").mkdir(parents=True)
+    (tmp_path / "real" / "root" / "key").write_text("x")
+    (tmp_path / "alias").symlink_to("real")
+    root = str(tmp_path / "alias" / "root")
+    for path in ("key", f"{root}/key", tmp_path / "real" / "root" / "key"):
+        assert fetch(path, root=root).secret.reveal() == "x"
+
+
 def test_links_and_dots_within_the_root_are_fine(tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "inner").mkdir(parents=True)
