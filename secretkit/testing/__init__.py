@@ -1,7 +1,8 @@
 """What users of secretkit test with: fakes that pass the same tests as the real thing.
 
-``FakeClock``, ``MemoryProvider``, ``ProviderContract``, ``ClaudeStub`` and ``LeakGuard``, each
-imported on first use. The pytest plugin ``secretkit.testing.plugin`` gives them as fixtures.
+``FakeClock``, ``MemoryProvider``, ``broker_over``, ``ProviderContract``, ``ClaudeStub`` and
+``LeakGuard``, each imported on first use. The pytest plugin ``secretkit.testing.plugin`` gives
+them as fixtures.
 """
 
 from __future__ import annotations
@@ -10,13 +11,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from secretkit.testing.brokers import broker_over
     from secretkit.testing.claude import ClaudeStub
     from secretkit.testing.clock import FakeClock
     from secretkit.testing.contract import ProviderContract
     from secretkit.testing.guard import LeakGuard
     from secretkit.testing.memory import MemoryProvider
 
-__all__ = ["ClaudeStub", "FakeClock", "LeakGuard", "MemoryProvider", "ProviderContract"]
+__all__ = [
+    "ClaudeStub",
+    "FakeClock",
+    "LeakGuard",
+    "MemoryProvider",
+    "ProviderContract",
+    "broker_over",
+]
 
 _HOMES: Final = {
     "ClaudeStub": "claude",
@@ -24,6 +33,7 @@ _HOMES: Final = {
     "LeakGuard": "guard",
     "MemoryProvider": "memory",
     "ProviderContract": "contract",
+    "broker_over": "brokers",
 }
 
 
