@@ -132,7 +132,7 @@ class Broker:
     def on_change(self, name: str, callback: Callable[[Change], None]) -> Callable[[], None]:
         """Have ``callback`` called after each new generation; gives the function that stops it.
 
-        It runs on a worker thread before waiters wake, so it must be quick. What it raises is
+        It runs on a worker thread, after those who waited were answered. What it raises is
         logged by class name only.
         """
         return self._engine.subscribe(name, callback)
@@ -152,20 +152,20 @@ class Broker:
 
     def close(self, *, timeout: timedelta = _CLOSE_WITHIN) -> None:
         """Stop serving, and give back what was leased, within ``timeout``. Safe to repeat."""
+        within = timeout.total_seconds()
         if self._closed:
             return
         self._closed = True
         held = self._engine.shut()
-        give_back = self._engine.fetching.give_back
 
         def end_all() -> None:
             for state, one in held:
-                give_back(state, one, within=timeout)
+                self._engine.give_back(state, one)
             self._release()
 
         ending = threading.Thread(target=end_all, name="secretkit-close", daemon=True)
         ending.start()
-        ending.join(timeout.total_seconds())
+        ending.join(within)
 
     def __enter__(self) -> Self:
         """Give the broker itself."""

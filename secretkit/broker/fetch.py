@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from secretkit.broker.state import DENIED, Held, defect
+from secretkit.broker.state import DENIED, Held, defect, overdue
 from secretkit.core.credential import secrets_of
 from secretkit.core.freshness import window
 from secretkit.core.lease import Lease
@@ -43,6 +43,7 @@ class Fetching:
         self._watch = context.watch
         self._name_holder = context.holder
         self._holder = context.holder()
+        self._inherited: frozenset[str] = frozenset()
 
     @property
     def holder(self) -> str:
@@ -56,12 +57,30 @@ class Fetching:
         """
         now, monotonic = self._clock.now(), self._clock.monotonic()
         policy = state.policy
-        self._ledger.count_call(state.source.ref, now=now, limit=policy.calls, per=policy.per)
+        self._ledger.count_call(state.source.ref, now=now, limit=int(policy.calls), per=policy.per)
         refused = self._ledger.refused(state.name, now=now)
         acquired = self._acquire(state, lambda mark: mark in refused or mark == flight.distrust)
+        try:
+            return self._written_down(state, flight, acquired, refused, (now, monotonic))
+        except BaseException:
+            self.return_handle(state, acquired.handle)
+            raise
+
+    def _written_down(
+        self,
+        state: State,
+        flight: Flight,
+        acquired: Acquired,
+        refused: frozenset[str],
+        asked: tuple[datetime, float],
+    ) -> Held:
+        now, monotonic = asked
+        policy = state.policy
         for secret in secrets_of(acquired.credential):
             self._watch(secret)
         fingerprint = self._ledger.fingerprint(acquired.credential.secret)
+        if flight.landed:  # it was written off: nobody waits for this any more
+            raise overdue(state)
         if flight.distrust is not None and fingerprint != flight.distrust:
             self._note_refusal(state, flight.distrust)
         stated = acquired.credential.expires_at
@@ -127,8 +146,6 @@ class Fetching:
                 raise
             record = replace(record, lease_id=os.urandom(8).hex(), renews=False)
             generation = self._ledger.issue(record)
-        if held and held.own and record.lease_id != held.lease.id:
-            self._end(held)
         return Lease(
             id=record.lease_id,
             name=state.name,
@@ -159,36 +176,57 @@ class Fetching:
             outcome=outcome,
         )
 
-    def _end(self, held: Held) -> None:
+    def end(self, held: Held) -> None:
+        """Mark a lease as ended in the ledger."""
         try:
             self._ledger.end(held.lease.id, at=self._clock.now())
         except SecretkitError as error:  # it ends by itself at its stated end
             _warn("lease %s could not be marked as ended: %s", held.lease.id, error)
 
-    def give_back(self, state: State, held: Held, *, within: timedelta = _REVOKE_WITHIN) -> None:
-        """End a lease of ours: in its store, where that can take it back, and in the ledger."""
-        if not held.own:
+    def return_handle(self, state: State, handle: str | None) -> None:
+        """Give back what a store leased to us, where it can take it back."""
+        if handle is None:
             return
-        if held.handle is not None:
-            try:
-                state.source.revoke(held.handle, timeout=within)
-            except Exception as error:  # noqa: BLE001 - third-party code; it ends by itself
-                failure = type(error).__name__
-                _warn("%s: its store did not take the lease back (%s)", state.name, failure)
-        self._end(held)
+        try:
+            state.source.revoke(handle, timeout=_REVOKE_WITHIN)
+        except Exception as error:  # noqa: BLE001 - third-party code; it ends by itself
+            failure = type(error).__name__
+            _warn("%s: its store did not take the lease back (%s)", state.name, failure)
+
+    def give_back(self, state: State, held: Held) -> None:
+        """End a lease of ours: in its store, where that can take it back, and in the ledger."""
+        if held.own:
+            self.return_handle(state, held.handle)
+            self.end(held)
+
+    def give_back_late(self, state: State, held: Held, current: Held | None) -> None:
+        """Undo what a call brought that nobody waits for, and leave what is served alone."""
+        if current is None or held.lease.id != current.lease.id:
+            self.give_back(state, held)
+        elif held.handle != current.handle:
+            self.return_handle(state, held.handle)
 
     def revoked(self) -> frozenset[str]:
-        """Give the ids of this process's leases that were revoked; none if the ledger is away."""
+        """Give the ids of leases in our hands that were revoked; none if the ledger is away.
+
+        In a forked child also those of the parent's leases that ended: the parent ends them.
+        """
         try:
-            return self._ledger.revoked(self._holder)
-        except SecretkitError as error:
-            _warn("revocations could not be read: %s", error)
+            gone = {lease_id for lease_id in self._inherited if self._ended(lease_id)}
+            return self._ledger.revoked(self._holder) | gone
+        except Exception as error:  # noqa: BLE001 - the watch must go on
+            _warn("revocations could not be read: %s", type(error).__name__)
             return frozenset()
 
-    def after_fork(self) -> None:
+    def _ended(self, lease_id: str) -> bool:
+        record = self._ledger.lease(lease_id)
+        return record.revoked or record.ended_at is not None
+
+    def after_fork(self, inherited: frozenset[str]) -> None:
         """Take another name in the child, and drop the parent's connections."""
         self._ledger.after_fork()
         self._holder = self._name_holder()
+        self._inherited = inherited
 
 
 def _warn(message: str, *arguments: object) -> None:

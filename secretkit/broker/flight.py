@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ class Flight:
     """The promise of a lease. It lands exactly once, with a lease or with an error.
 
     ``distrust`` is the fingerprint that a caller saw refused, if that is why the flight started.
+    ``written_off`` is 1 once its call outlived the deadline. Both are written under the engine's
+    lock.
     """
 
     __slots__ = (
@@ -29,17 +32,24 @@ class Flight:
         "deadline",
         "distrust",
         "job",
+        "written_off",
     )
 
-    def __init__(self, *, deadline: float, distrust: str | None) -> None:
+    def __init__(self, *, distrust: str | None = None) -> None:
         self._lock = threading.Lock()
         self._landed = threading.Event()
         self._callbacks: list[Callable[[], Any]] = []
         self._lease: Lease | None = None
         self._error: SecretkitError | None = None
-        self.deadline = deadline
+        self.deadline = math.inf
         self.distrust = distrust
         self.job: Callable[[], None] | None = None
+        self.written_off = 0
+
+    @property
+    def landed(self) -> bool:
+        """Whether the outcome is fixed."""
+        return self._landed.is_set()
 
     def land(self, *, lease: Lease | None = None, error: SecretkitError | None = None) -> None:
         """Fix the outcome and wake everybody; only the first call counts."""
@@ -61,8 +71,13 @@ class Flight:
         callback()
 
     def wait(self) -> Lease:
-        """Wait for the outcome; the engine lands every flight by its deadline."""
-        self._landed.wait()
+        """Wait for the outcome; the engine lands every flight by its deadline.
+
+        In slices of a fifth of a second: a signal that another thread was given does not interrupt
+        the main thread's wait, and Ctrl-C must work.
+        """
+        while not self._landed.wait(0.2):
+            pass
         return self.outcome()
 
     def outcome(self) -> Lease:

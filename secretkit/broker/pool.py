@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from secretkit.core.credential import of_kind
-from secretkit.errors import ConfigError, ProviderError, ProviderTimeoutError, SecretkitError
+from secretkit.errors import (
+    ConfigError,
+    ProviderError,
+    ProviderTimeoutError,
+    SecretkitError,
+    SecretNotFoundError,
+)
 from secretkit.ports import Acquired, Fetched, Revocable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import timedelta
 
     from secretkit.core.ref import SecretRef
     from secretkit.core.secret import Secret
@@ -22,9 +28,10 @@ __all__ = ["PoolSource"]
 class PoolSource:
     """Gives the first secret of a pool that the service has not refused.
 
-    Only a refusal by the service moves on to the next reference. A store that fails is reported:
-    a pool does not hide that its first member cannot be read. When all are refused the first one
-    is given, so that a service that refused wrongly does not lock its caller out.
+    Only a refusal by the service moves on to the next reference. A store that fails is reported: a
+    pool does not hide that its first member cannot be read; only one that was refused before may
+    be gone. When all are refused the first one is given, so that a service that refused wrongly
+    does not lock its caller out.
     """
 
     def __init__(
@@ -35,6 +42,7 @@ class PoolSource:
         self._members = tuple(members)
         self._kind = kind
         self._clock = clock
+        self._dead: set[int] = set()
 
     @property
     def ref(self) -> str:
@@ -53,11 +61,17 @@ class PoolSource:
                     ref=str(ref),
                     hint="raise leases.fetch_timeout, or shorten the pool",
                 )
-            acquired = self._one(
-                index, ref, provider, timeout=timeout * (left / timeout.total_seconds())
-            )
+            try:
+                acquired = self._one(index, ref, provider, timeout=timedelta(seconds=left))
+            except SecretNotFoundError:
+                last = first is None and index == len(self._members) - 1
+                if last or index not in self._dead:
+                    raise
+                continue  # refused before, and now deleted: what one does with a dead key
             if not refused(acquired.credential.secret):
+                self._dead.discard(index)
                 return acquired
+            self._dead.add(index)
             first = first or acquired
         if first is None:
             raise ConfigError("a credential needs at least one reference as its source")

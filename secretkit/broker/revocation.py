@@ -1,4 +1,4 @@
-"""RevocationWatch: looks, every two seconds, whether somebody revoked one of our leases."""
+"""RevocationWatch: looks, every two seconds, whether a lease in our hands was revoked."""
 
 from __future__ import annotations
 
@@ -58,10 +58,11 @@ class RevocationWatch:
             self._again()
 
     def _once(self) -> None:
-        ids = self._look()
-        act = self._act()
-        if act is None:
-            return
-        if ids:
-            act(ids)
-        self._again()
+        try:
+            ids = self._look()
+            act = self._act()
+            if act is not None:
+                act(ids)
+        finally:
+            if self._act() is not None:
+                self._again()

@@ -5,16 +5,20 @@ No threads and no calls here: facts in, new state out. The engine calls it under
 
 from __future__ import annotations
 
+import math
+from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
+from secretkit.broker.flight import Flight
 from secretkit.core.freshness import backoff
-from secretkit.core.record import record
+from secretkit.core.record import record, replace
 from secretkit.errors import (
     AccessDeniedError,
     GrantError,
     LeaseExpiredError,
     ProviderError,
     ProviderTimeoutError,
+    ProviderUnavailableError,
     SecretNotFoundError,
 )
 
@@ -22,17 +26,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from secretkit.broker.flight import Flight
     from secretkit.core.freshness import LeasePolicy, Window
     from secretkit.core.lease import Lease
     from secretkit.core.secret import Secret
     from secretkit.errors import SecretkitError
     from secretkit.ports import Clock, CredentialSource, Ledger, Rng
 
-__all__ = ["DENIED", "BrokerContext", "Held", "State", "Status", "closed", "defect", "overdue"]
+__all__ = [
+    "DENIED",
+    "BrokerContext",
+    "Held",
+    "State",
+    "Status",
+    "closed",
+    "defect",
+    "hanging",
+    "lapsed",
+    "overdue",
+    "revoked",
+]
 
 DENIED: Final = (AccessDeniedError, SecretNotFoundError)
 """The store says no: what is held is dropped at once. Any other failure keeps it to its end."""
+
+
+_REPAIR: Final = 15.0  # seconds between looks at a store whose secret the service refuses
 
 
 @record(kw_only=True)
@@ -70,55 +88,100 @@ class Held:
     own: bool = True
 
 
-@record(frozen=False)
 class State:
     """One credential: written under the engine's lock only.
 
     Before ``not_before`` nobody asks the source again after a failure; before ``force_after`` not
-    even somebody whose secret was refused.
+    even somebody whose secret was refused. ``follow`` waits for the flight under way, which may
+    have asked before the secret was refused. ``revoked`` are ids that may not come back.
     """
 
-    name: str
-    source: CredentialSource
-    policy: LeasePolicy
-    held: Held | None = None
-    flight: Flight | None = None
-    failures: int = 0
-    error: SecretkitError | None = None
-    not_before: float = 0.0
-    force_after: float = 0.0
-    unchanged: int = 0
-    distrusted: int = 0
+    __slots__ = (
+        "distrusted",
+        "distrusted_at",
+        "error",
+        "failures",
+        "flight",
+        "follow",
+        "force_after",
+        "held",
+        "hung",
+        "name",
+        "not_before",
+        "policy",
+        "revoked",
+        "source",
+        "told",
+        "unchanged",
+    )
+
+    def __init__(self, *, name: str, source: CredentialSource, policy: LeasePolicy) -> None:
+        self.name = name
+        self.source = source
+        self.policy = policy
+        self.held: Held | None = None
+        self.flight: Flight | None = None
+        self.follow: Flight | None = None
+        self.failures = self.unchanged = self.distrusted = self.hung = 0
+        self.error: SecretkitError | None = None
+        self.not_before = self.force_after = 0.0
+        self.distrusted_at = -math.inf
+        self.revoked: set[str] = set()
+        self.told: int | None = None
+
+    def join(self, distrust: str | None) -> Flight:
+        """Give the flight under way, or the next one if this one may bring what was refused."""
+        if self.flight is None:
+            raise RuntimeError("there is no flight to join")
+        if distrust is None or self.flight.distrust is not None:
+            return self.flight
+        if self.follow is None:
+            self.follow = Flight(distrust=distrust)
+        return self.follow
 
     def accept(self, held: Held, *, distrusted: bool, now: float, dice: float) -> float:
         """Take what a flight brought; give the moment to renew it.
 
-        A service that refuses what the store still has, and a store that gives the same token
-        again, are both asked less and less often: neither may cost one call a request.
+        A service that refuses one secret after the other, and a store that gives the same token
+        again, are both asked less and less often: neither may cost one call a request. While the
+        store still has what the service refuses, it is asked every few seconds, because somebody is
+        about to repair that.
         """
         previous, self.held = self.held, held
         self.flight, self.failures, self.error = None, 0, None
         self.not_before = self.force_after = 0.0
         same = previous is not None and previous.fingerprint == held.fingerprint
-        if distrusted and (same or held.suspect):
-            self.distrusted += 1
-            self.force_after = now + backoff(self.distrusted, policy=self.policy, dice=dice)
+        renew_at = held.window.renew_at
+        if distrusted:
+            self._distrust(now, free=not (same or held.suspect), dice=dice)
         elif not same:
             self.distrusted = 0
+        if self.distrusted and (same or held.suspect):
+            renew_at = min(renew_at, now + _REPAIR)
         longer = previous is None or held.window.end > previous.window.end + 1.0
         if same and held.stated_end and not longer:
             self.unchanged += 1
             pause = backoff(self.unchanged, policy=self.policy, dice=dice)
             return now + max(pause, 0.1 * held.life)
         self.unchanged = 0
-        return held.window.renew_at
+        return renew_at
+
+    def _distrust(self, now: float, *, free: bool, dice: float) -> None:
+        """Set the pause before the next forced call; the first new secret in a while is free."""
+        if now - self.distrusted_at > 2 * self.policy.backoff_most.total_seconds():
+            self.distrusted = 0
+        self.distrusted_at = now
+        self.distrusted += 1
+        if not (free and self.distrusted == 1):
+            pause = backoff(self.distrusted, policy=self.policy, dice=dice)
+            self.force_after = now + (pause if free else min(pause, _REPAIR))
 
     def fail(self, error: SecretkitError, *, now: float, dice: float) -> Held | None:
-        """Take a flight's failure; give what must be dropped because of it, if anything.
+        """Take a failure; give what must be dropped because of it, if anything.
 
-        Unreachable is not denied: what is held is served to its end, unless the store says no.
+        Unreachable is not denied: what is held is served to its end, unless the store it came from
+        says no.
         """
-        self.flight = None
         self.failures += 1
         asked = error.retry_after if isinstance(error, ProviderError | GrantError) else None
         self.not_before = self.force_after = now + backoff(
@@ -130,18 +193,19 @@ class State:
         held, self.error = self.held, error.fresh()  # its traceback would keep frames alive
         if held is None:
             return None
-        if isinstance(error, DENIED):
+        if isinstance(error, DENIED) and error.ref in {"", held.lease.ref}:
             self.held = None
             return held
         if now >= held.window.serve_until:
-            end = held.lease.expires_at
-            self.error = LeaseExpiredError(
-                f"the lease on {self.name!r} ended at {end:%Y-%m-%dT%H:%M:%SZ} "
-                f"and renewing it failed: {error}",
-                hint=error.hint,
-                ended_at=end,
-            )
+            self.error = lapsed(self.name, held, error)
         return None
+
+    def inherit(self) -> None:
+        """Keep, in a forked child, what the parent leased; the parent ends it."""
+        self.flight = self.follow = None
+        self.hung = 0
+        if self.held is not None:
+            self.held = replace(self.held, own=False)
 
     def check_pause(self, now: float) -> None:
         """Raise the last failure again while nobody may ask."""
@@ -198,4 +262,35 @@ def defect(state: State, error: BaseException) -> ProviderError:
 
 def closed() -> LeaseExpiredError:
     """Give the error for a broker that was closed."""
-    return LeaseExpiredError("this broker is closed", hint="make a new one: Broker.from_config()")
+    error = LeaseExpiredError("this broker is closed", hint="make a new one: Broker.from_config()")
+    error.retryable = False
+    return error
+
+
+def lapsed(name: str, held: Held, error: SecretkitError) -> LeaseExpiredError:
+    """Give the error for a lease that ended and could not be renewed because of ``error``."""
+    end = held.lease.expires_at.astimezone(UTC)
+    lapse = LeaseExpiredError(
+        f"the lease on {name!r} ended at {end:%Y-%m-%dT%H:%M:%SZ} and renewing it failed: {error}",
+        hint=error.hint,
+        ended_at=end,
+    )
+    lapse.retryable = error.retryable
+    return lapse
+
+
+def revoked(state: State) -> LeaseExpiredError:
+    """Give the error for a lease that was revoked while it was being renewed."""
+    return LeaseExpiredError(
+        f"the lease on {state.name!r} was revoked while it was renewed",
+        hint="ask again for a new one; secretkit audit tail says who revoked it",
+    )
+
+
+def hanging(state: State) -> ProviderUnavailableError:
+    """Give the error for a source that is not asked because earlier calls to it hang."""
+    return ProviderUnavailableError(
+        f"{state.source.ref} was not asked: {state.hung} earlier calls to it still hang",
+        ref=state.source.ref,
+        hint="see whether it answers: secretkit provider test",
+    )

@@ -1,13 +1,14 @@
 """Workers: daemon threads for calls to sources, so that a hung source holds nobody's exit.
 
 Not ``concurrent.futures``: its threads are joined at interpreter exit, and a store that never
-answers would keep the process alive for ever. A thread cannot be cancelled, so a call that
-outlives its deadline is written off (``abandon``), another thread takes its place, and the number
-written off is bounded.
+answers would keep the process alive for ever. A thread cannot be cancelled, so a call that outlives
+its deadline is written off (``abandon``) and another thread takes its place. Whoever submits bounds
+how many of one source may hang: the engine allows two.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -19,55 +20,61 @@ if TYPE_CHECKING:
 
 __all__ = ["Workers"]
 
-_AT_ONCE: Final = 16
-_WRITTEN_OFF: Final = 64
+_log = logging.getLogger(__name__)
+_AT_ONCE: Final = 64  # so many sources would have to hang at once to hold up another one
 
 
 class Workers:
     """Runs jobs on at most ``at_once`` threads, which end when idle. Thread-safe."""
 
-    def __init__(self, *, at_once: int = _AT_ONCE, written_off: int = _WRITTEN_OFF) -> None:
+    def __init__(self, *, at_once: int = _AT_ONCE) -> None:
         self._lock = threading.Lock()
         self._jobs: deque[Callable[[], None]] = deque()
         self._running: set[Callable[[], None]] = set()
         self._threads = 0
-        self._hung = 0
         self._at_once = at_once
-        self._written_off = written_off
-
-    @property
-    def hung(self) -> int:
-        """How many calls were written off and have still not come back."""
-        return self._hung
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Run ``job``, which must not raise, as soon as a thread is free.
+        """Run ``job`` as soon as a thread is free.
 
         Raises:
-            ProviderUnavailableError: if too many earlier calls hang.
+            ProviderUnavailableError: if the system gives no thread; then the job is forgotten.
         """
         with self._lock:
-            if self._hung >= self._written_off:
-                raise ProviderUnavailableError(
-                    f"{self._hung} calls to secret stores hang, so no more are made",
-                    hint="see whether the store answers (secretkit provider test), then restart",
-                )
             self._jobs.append(job)
-            if self._threads - self._hung < self._at_once:
-                self._threads += 1
-                threading.Thread(target=self._run, name="secretkit-fetch", daemon=True).start()
+            try:
+                self._grow()
+            except RuntimeError:  # "can't start new thread": a container's limit on processes
+                if self._threads == 0:  # else one of those running takes it
+                    self._jobs.remove(job)
+                    raise ProviderUnavailableError(
+                        "the system gives no more threads",
+                        hint="raise the limit on processes: ulimit -u, or the container's pids",
+                    ) from None
 
-    def abandon(self, job: Callable[[], None]) -> None:
-        """Write ``job`` off: forget it if it has not started, else stop counting its thread."""
+    def _grow(self) -> None:
+        if self._threads < self._at_once:
+            threading.Thread(target=self._run, name="secretkit-fetch", daemon=True).start()
+            self._threads += 1  # after the start, which may fail; the thread waits for the lock
+
+    def abandon(self, job: Callable[[], None]) -> bool:
+        """Write ``job`` off: forget it if it has not started, else stop counting its thread.
+
+        Says whether it was running, and so hangs.
+        """
         with self._lock:
-            if job in self._running:
-                self._running.discard(job)
-                self._hung += 1
-                if self._jobs:
-                    self._threads += 1
-                    threading.Thread(target=self._run, name="secretkit-fetch", daemon=True).start()
-            elif job in self._jobs:
-                self._jobs.remove(job)
+            if job not in self._running:
+                if job in self._jobs:
+                    self._jobs.remove(job)
+                return False
+            self._running.discard(job)
+            self._threads -= 1
+            if self._jobs:
+                try:
+                    self._grow()
+                except RuntimeError:
+                    _log.warning("the system gives no thread in place of one that hangs")
+            return True
 
     def _run(self) -> None:
         while True:
@@ -77,11 +84,11 @@ class Workers:
                     return
                 job = self._jobs.popleft()
                 self._running.add(job)
-            job()
+            try:
+                job()
+            except BaseException as error:  # noqa: BLE001 - a job of ours; the thread must go on
+                _log.error("a job failed with %s", type(error).__name__)
             with self._lock:
-                if job in self._running:
-                    self._running.discard(job)
-                else:  # it came back after all
-                    self._hung -= 1
-                    self._threads -= 1
-                    return
+                if job not in self._running:
+                    return  # written off meanwhile: its place is taken
+                self._running.discard(job)

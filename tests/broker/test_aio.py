@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from broker.world import MINUTE, World, until
+from broker.world import MINUTE, until
 from secretkit.broker.aio import AsyncBroker
 from secretkit.errors import AccessDeniedError, ProviderUnavailableError
 
@@ -152,9 +152,3 @@ def test_leaving_the_block_closes_the_broker(world):
 
     asyncio.run(story())
     assert world.broker.peek("claude") is None
-
-
-def test_a_world_of_its_own_is_closed_by_the_fixture():
-    world = World()
-    world.broker.close()
-    assert world.source.calls == 0

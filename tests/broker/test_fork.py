@@ -93,7 +93,7 @@ def test_a_child_has_a_name_of_its_own_and_ends_only_its_own_leases(real):
     real.source.handle = "lease/parent"
     parent = real.broker.lease("claude")
     names = iter(["child"])
-    real.broker.engine.fetching._name_holder = lambda: next(names)
+    real.broker.engine._refresher.fetching._name_holder = lambda: next(names)
 
     def child():
         real.source.handle = "lease/child"

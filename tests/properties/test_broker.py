@@ -43,7 +43,7 @@ class BrokerMachine(RuleBasedStateMachine):
     def settle(self) -> None:
         """Let background flights land: they are quick, the source does not block here."""
         until(
-            lambda: all(s.flight is None for s in self.world.broker.engine._states.values()),
+            lambda: all(s.flight is None for s in self.world.broker.engine._memory.states.values()),
             what="flights landed",
         )
 
