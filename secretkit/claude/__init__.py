@@ -7,6 +7,9 @@
 Or plugged into a client you build yourself, with one argument::
 
     anthropic.Anthropic(**secretkit.claude.client_arguments("claude", broker=broker))
+
+Two more seams, each with limits that its own text names, are there for where that does not fit::
+
     anthropic.Anthropic(credentials=secretkit.claude.TokenProvider("claude", broker=broker))
     httpx2.Client(auth=secretkit.claude.RotatingAuth("claude", broker=broker))
 

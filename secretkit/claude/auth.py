@@ -1,12 +1,14 @@
 """RotatingAuth: puts the current credential on each request, and on no other origin's.
 
-The request that the SDK holds, logs and pickles into its errors never carries the credential: a
-copy of it does, made for the wire, and the copy is masked again when the answer is there.
+The request it is given never carries the credential: a copy of it does, made for the wire, and the
+copy is masked again when the answer is there. Until then the copy is in the hands of what stands
+between this object and the wire: the event hooks of a client that has it as ``auth=``, and nothing
+of the client in a :class:`secretkit.claude.SealedTransport`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import httpx2
 
@@ -18,7 +20,7 @@ from secretkit.core.credential import AccessToken, ApiKey
 from secretkit.errors import ConfigError, SecretkitError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
     from secretkit.broker.blocking import Broker
     from secretkit.core.lease import Lease
@@ -32,8 +34,11 @@ _MASK: Final = "[secretkit]"
 _UNAUTHORIZED: Final = 401
 # What AccessTokenAuth of anthropic 2.12 adds to a request with an access token.
 _OAUTH_BETA: Final = "oauth-2025-04-20"
-# httpcore takes the server's name and the request target from these instead of the URL.
-_DETOURS: Final = frozenset({"sni_hostname", "target"})
+# The extensions of a request that reach the wire. httpcore would take the server's name and the
+# target from "sni_hostname" and "target" instead of the URL, and show the header to "trace".
+_PASSED: Final = frozenset({"timeout"})
+# httpx2 does not export the class.
+_Multipart: Final[Any] = type(httpx2.Request("POST", "https://h", files={"f": b""}).stream)
 
 
 class RotatingAuth(httpx2.Auth):
@@ -41,11 +46,17 @@ class RotatingAuth(httpx2.Auth):
 
     A request to any other scheme, host or port than ``base_url``'s is refused before the
     credential is added. After a 401 the broker is asked once for a newer generation, and the
-    request is sent once more if there is one and the body can be sent again; this needs none of
-    the SDK's retries. ``header="x-api-key"`` is for servers that read only the older spelling.
+    request is sent once more if there is one and the body can be sent again: bytes, and multipart
+    forms whose parts are bytes or seekable files, but never an iterator or a file as ``content=``.
+    This needs none of the SDK's retries. ``header="x-api-key"`` is for servers that read only the
+    older spelling. Of the request's extensions only ``timeout`` is kept.
 
-    The client's ``follow_redirects`` must be off: httpx2 follows below this object, where it
-    cannot keep a body from another origin. :func:`secretkit.claude.connect` sees to that.
+    As ``auth=`` of a client of your own it has two limits: that client's event hooks, and a
+    transport it is given, see the credential in the request; and httpx2 follows redirects below
+    this object. Over httpx2's own transports a redirect to any other URL is refused with an
+    :class:`OriginError` before a byte of it is sent; another transport, as a mock, must not be used
+    with ``follow_redirects``. :class:`secretkit.claude.SealedTransport`, which
+    :func:`secretkit.claude.client_arguments` makes, has neither limit: prefer it.
     """
 
     def __init__(
@@ -76,16 +87,17 @@ class RotatingAuth(httpx2.Auth):
             lease = self._blocking.lease(self._name)
         except SecretkitError as error:
             raise translated(error, name=self._name) from error
-        sealed = self._sealed(request, lease)
+        sealed = self._sealed(request, lease, watch=_watch(request))
         try:
             response = yield sealed
+            _mask_redirects(response)
             if response.status_code == _UNAUTHORIZED:
                 newer = self._newer(lease)
                 if newer.generation != lease.generation and _replayable(request):
                     _mask(sealed)
-                    sealed = self._sealed(request, newer)
+                    sealed = self._sealed(request, newer, watch=_watch(request))
                     response = yield sealed
-            response.next_request = None  # httpx2 builds one from the copy, credential and all
+                    _mask_redirects(response)
             if isinstance(response.stream, httpx2.SyncByteStream):
                 response.stream = SealedStream(response.stream)
         finally:
@@ -100,16 +112,17 @@ class RotatingAuth(httpx2.Auth):
             lease = await self._async.lease(self._name)
         except SecretkitError as error:
             raise translated(error, name=self._name) from error
-        sealed = self._sealed(request, lease)
+        sealed = self._sealed(request, lease, watch=_watch_async(request))
         try:
             response = yield sealed
+            _mask_redirects(response)
             if response.status_code == _UNAUTHORIZED:
                 newer = await self._newer_async(lease)
                 if newer.generation != lease.generation and _replayable(request):
                     _mask(sealed)
-                    sealed = self._sealed(request, newer)
+                    sealed = self._sealed(request, newer, watch=_watch_async(request))
                     response = yield sealed
-            response.next_request = None
+                    _mask_redirects(response)
             if isinstance(response.stream, httpx2.AsyncByteStream):
                 response.stream = AsyncSealedStream(response.stream)
         finally:
@@ -135,7 +148,13 @@ class RotatingAuth(httpx2.Auth):
                 hint="connect with base_url= for another server; redirects are not followed",
             )
 
-    def _sealed(self, request: httpx2.Request, lease: Lease) -> httpx2.Request:
+    def _sealed(
+        self,
+        request: httpx2.Request,
+        lease: Lease,
+        *,
+        watch: Callable[[str, dict[str, Any]], object],
+    ) -> httpx2.Request:
         """Give the copy for the wire: one credential header, the origin's own Host."""
         if not isinstance(lease.credential, ApiKey | AccessToken):
             raise CredentialFaultError(
@@ -148,8 +167,9 @@ class RotatingAuth(httpx2.Auth):
             request.url,
             headers=request.headers,
             stream=request.stream,
-            extensions={k: v for k, v in request.extensions.items() if k not in _DETOURS},
+            extensions={k: v for k, v in request.extensions.items() if k in _PASSED},
         )
+        sealed.extensions["trace"] = watch
         for header in CREDENTIAL_HEADERS:
             sealed.headers.pop(header, None)
         sealed.headers["Host"] = request.url.netloc.decode("ascii")
@@ -162,9 +182,53 @@ class RotatingAuth(httpx2.Auth):
         return sealed
 
 
+def _watch(request: httpx2.Request) -> Callable[[str, dict[str, Any]], None]:
+    """Give a trace for httpcore that lets only this very request go out.
+
+    httpx2 copies the extensions, and with them this, into the request that follows a redirect.
+    """
+    meant, method = request.url, request.method.encode("ascii")
+    whole = (meant.raw_scheme, meant.raw_host, meant.port, meant.raw_path)
+
+    def watch(event: str, info: dict[str, Any]) -> None:
+        if not event.endswith(".send_request_headers.started"):
+            return
+        asked = info["request"]
+        if asked.method == b"CONNECT" != method:
+            return  # a tunnel through a proxy, which carries no credential
+        if (asked.url.scheme, asked.url.host, asked.url.port, asked.url.target) != whole:
+            raise OriginError(
+                f"the request to {origin_of(meant)} was redirected, and was not sent on",
+                hint="leave follow_redirects off, or use secretkit.claude.client_arguments()",
+            )
+
+    return watch
+
+
+def _watch_async(request: httpx2.Request) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
+    look = _watch(request)
+
+    async def watch(event: str, info: dict[str, Any]) -> None:
+        look(event, info)
+
+    return watch
+
+
 def _replayable(request: httpx2.Request) -> bool:
-    """Say whether the body is in memory, so that it can be sent a second time."""
+    """Say whether the body can be sent a second time, and is the same then."""
+    if isinstance(request.stream, _Multipart):
+        return all(_rereadable(part) for part in request.stream.fields)
     return isinstance(request.stream, httpx2.ByteStream)
+
+
+def _rereadable(part: Any) -> bool:  # noqa: ANN401 - a class that httpx2 does not export
+    file = getattr(part, "file", b"")  # a plain field has none
+    if isinstance(file, bytes | str):
+        return True
+    try:
+        return bool(file.seekable())  # httpx2 goes back to the start of it itself
+    except (AttributeError, ValueError):  # it cannot say so, or is closed
+        return False
 
 
 def _add_beta(sealed: httpx2.Request) -> None:
@@ -172,6 +236,14 @@ def _add_beta(sealed: httpx2.Request) -> None:
     flags = [flag.strip() for flag in given.split(",") if flag.strip()]
     if _OAUTH_BETA not in flags:
         sealed.headers["anthropic-beta"] = ",".join((*flags, _OAUTH_BETA))
+
+
+def _mask_redirects(response: httpx2.Response) -> None:
+    """Mask the requests that httpx2 built from the copy, credential and all, for redirects."""
+    response.next_request = None
+    if response.history:
+        for one in (response, *response.history):
+            _mask(one.request)
 
 
 def _mask(sealed: httpx2.Request) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import anthropic
 import httpx2
@@ -16,7 +18,6 @@ from secretkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import timedelta
     from os import PathLike
 
     from secretkit.broker.aio import AsyncBroker
@@ -37,6 +38,17 @@ class _Anthropic(anthropic.Anthropic):
         super().__init__(**options)
         _drop_environment(self, options)
 
+    def copy(self, **options: Any) -> Self:  # noqa: ANN401 - the SDK's own options
+        """Give a client with other options and the same credential.
+
+        Raises:
+            TypeError: for an option that would carry a key past the broker.
+        """
+        _refuse_keys(options)
+        return super().copy(**options)
+
+    with_options = copy
+
 
 class _AsyncAnthropic(anthropic.AsyncAnthropic):
     """The same for asyncio."""
@@ -44,6 +56,17 @@ class _AsyncAnthropic(anthropic.AsyncAnthropic):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the SDK's own options
         super().__init__(**options)
         _drop_environment(self, options)
+
+    def copy(self, **options: Any) -> Self:  # noqa: ANN401 - the SDK's own options
+        """Give a client with other options and the same credential.
+
+        Raises:
+            TypeError: for an option that would carry a key past the broker.
+        """
+        _refuse_keys(options)
+        return super().copy(**options)
+
+    with_options = copy
 
 
 def _drop_environment(
@@ -68,10 +91,11 @@ def connect(  # noqa: PLR0913 - each of them a setting of the connection, by key
 ) -> anthropic.Anthropic:
     """Give a client that carries the current credential of ``name``, for as long as it lives.
 
-    Thread-safe; ``with_options()`` keeps the credential. The SDK's timeouts, limits and retries
-    stay, and ``client_options`` are its own (``max_retries``, ``default_headers``, …). Nothing is
-    taken from the environment: not a key, a header, a base URL, a proxy or a certificate; name a
-    ``proxy`` or a ``ca_bundle`` here. Redirects are not followed. Without ``broker`` the
+    Thread-safe; ``with_options()`` keeps the credential and refuses another. The SDK's timeouts,
+    limits and retries stay, and ``client_options`` are its own (``max_retries``,
+    ``default_headers``, …). Nothing is taken from the environment: not a key, a header, a base URL,
+    a proxy or a certificate; name a ``proxy`` or a ``ca_bundle`` here. Redirects are not followed;
+    of a request's httpx2 extensions only ``timeout`` is kept. Without ``broker`` the
     configuration's is opened, and closed with the client.
 
     Raises:
@@ -79,10 +103,15 @@ def connect(  # noqa: PLR0913 - each of them a setting of the connection, by key
         TypeError: for an option that would carry a key past the broker.
     """
     _refuse_keys(client_options)
+    client_options |= _timeout(timeout)
     arguments = client_arguments(
         name, broker=broker, base_url=base_url, proxy=proxy, ca_bundle=ca_bundle, header=header
     )
-    return _Anthropic(**arguments, **_timeout(timeout), **client_options)
+    try:
+        return _Anthropic(**arguments, **client_options)
+    except BaseException:
+        arguments["http_client"].close()
+        raise
 
 
 def connect_async(  # noqa: PLR0913 - as connect
@@ -98,10 +127,15 @@ def connect_async(  # noqa: PLR0913 - as connect
 ) -> anthropic.AsyncAnthropic:
     """Give an asyncio client that carries the current credential; see :func:`connect`."""
     _refuse_keys(client_options)
+    client_options |= _timeout(timeout)
     arguments = async_client_arguments(
         name, broker=broker, base_url=base_url, proxy=proxy, ca_bundle=ca_bundle, header=header
     )
-    return _AsyncAnthropic(**arguments, **_timeout(timeout), **client_options)
+    try:
+        return _AsyncAnthropic(**arguments, **client_options)
+    except BaseException:
+        arguments["http_client"].abandon()
+        raise
 
 
 def client_arguments(  # noqa: PLR0913 - as connect
@@ -121,9 +155,11 @@ def client_arguments(  # noqa: PLR0913 - as connect
     """
     url = checked_base_url(base_url)
     options = transport_options(base_url=url, proxy=proxy, ca_bundle=ca_bundle)
-    known, on_close = _broker_for(name, broker)
-    auth = RotatingAuth(name, broker=known, base_url=url, header=header)
-    transport = SealedTransport(httpx2.HTTPTransport(**options), auth=auth, on_close=on_close)
+    with ExitStack() as undo:
+        known, on_close = _broker_for(name, broker, undo=undo)
+        auth = RotatingAuth(name, broker=known, base_url=url, header=header)
+        transport = SealedTransport(httpx2.HTTPTransport(**options), auth=auth, on_close=on_close)
+        undo.pop_all()
     return {"api_key": PLACEHOLDER, "base_url": url, "http_client": PinnedClient(transport)}
 
 
@@ -139,19 +175,21 @@ def async_client_arguments(  # noqa: PLR0913 - as connect
     """Give the same for ``AsyncAnthropic(**async_client_arguments(…))``."""
     url = checked_base_url(base_url)
     options = transport_options(base_url=url, proxy=proxy, ca_bundle=ca_bundle)
-    known, on_close = _broker_for(name, broker)
-    auth = RotatingAuth(name, broker=known, base_url=url, header=header)
-    inner = httpx2.AsyncHTTPTransport(**options)
-    transport = AsyncSealedTransport(inner, auth=auth, on_close=on_close)
+    with ExitStack() as undo:
+        known, on_close = _broker_for(name, broker, undo=undo)
+        auth = RotatingAuth(name, broker=known, base_url=url, header=header)
+        inner = httpx2.AsyncHTTPTransport(**options)
+        transport = AsyncSealedTransport(inner, auth=auth, on_close=on_close)
+        undo.pop_all()
     return {"api_key": PLACEHOLDER, "base_url": url, "http_client": AsyncPinnedClient(transport)}
 
 
 def _broker_for(
-    name: str, broker: Broker | AsyncBroker | None
+    name: str, broker: Broker | AsyncBroker | None, *, undo: ExitStack
 ) -> tuple[Broker | AsyncBroker, Callable[[], None] | None]:
     """Give the broker, and what ends it with the client: a given broker is not ours to end."""
     if broker is None:
-        own = Broker.from_config()
+        own = undo.enter_context(Broker.from_config())
         _check_name(name, own)
         return own, own.close
     _check_name(name, broker)
@@ -168,11 +206,18 @@ def _check_name(name: str, broker: Broker | AsyncBroker) -> None:
 
 
 def _timeout(timeout: timedelta | None) -> dict[str, float]:
-    return {} if timeout is None else {"timeout": timeout.total_seconds()}
+    if timeout is None:
+        return {}
+    if not isinstance(timeout, timedelta):
+        raise TypeError(
+            f"timeout= is a datetime.timedelta, not {type(timeout).__name__}; "
+            "write timedelta(seconds=30)"
+        )
+    return {"timeout": timeout.total_seconds()}
 
 
 def _refuse_keys(options: Mapping[str, Any]) -> None:
-    carriers = sorted(_CARRIERS & options.keys())
+    carriers = sorted(_CARRIERS & (options.keys() | (options.get("_extra_kwargs") or {}).keys()))
     if carriers:
         raise TypeError(
             f"{carriers[0]}= would carry a key past the broker; connect() takes the credential's "
@@ -180,7 +225,7 @@ def _refuse_keys(options: Mapping[str, Any]) -> None:
         )
     if _TRUST & options.keys():
         raise TypeError("connect() trusts nothing from the environment; use proxy= or ca_bundle=")
-    headers = options.get("default_headers") or {}
+    headers = [*(options.get("default_headers") or {}), *(options.get("set_default_headers") or {})]
     found = sorted(one for one in headers if one.lower() in CREDENTIAL_HEADERS)
     if found:
         raise TypeError(f"the default header {found[0]!r} would carry a key past the broker")

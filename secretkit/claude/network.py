@@ -22,29 +22,16 @@ from secretkit.errors import ConfigError
 if TYPE_CHECKING:
     from os import PathLike
 
+    from secretkit.claude.transport import AsyncSealedTransport, SealedTransport
+
 __all__ = ["AsyncPinnedClient", "PinnedClient", "transport_options"]
 
 
 class PinnedClient(httpx2.Client):
     """An httpx2 client over one transport, without redirects and environment."""
 
-    def __init__(self, transport: httpx2.BaseTransport) -> None:
-        super().__init__(
-            transport=transport,
-            timeout=anthropic.DEFAULT_TIMEOUT,
-            follow_redirects=False,
-            trust_env=False,
-        )
-
-    def __del__(self) -> None:
-        with contextlib.suppress(Exception):
-            self.close()
-
-
-class AsyncPinnedClient(httpx2.AsyncClient):
-    """The same for asyncio."""
-
-    def __init__(self, transport: httpx2.AsyncBaseTransport) -> None:
+    def __init__(self, transport: SealedTransport) -> None:
+        self._sealed = transport
         super().__init__(
             transport=transport,
             timeout=anthropic.DEFAULT_TIMEOUT,
@@ -55,7 +42,32 @@ class AsyncPinnedClient(httpx2.AsyncClient):
     def __del__(self) -> None:
         with contextlib.suppress(Exception):
             if not self.is_closed:
-                asyncio.get_running_loop().create_task(self.aclose())
+                self._sealed.abandon()
+
+
+class AsyncPinnedClient(httpx2.AsyncClient):
+    """The same for asyncio."""
+
+    def __init__(self, transport: AsyncSealedTransport) -> None:
+        self._sealed = transport
+        super().__init__(
+            transport=transport,
+            timeout=anthropic.DEFAULT_TIMEOUT,
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            if not self.is_closed:
+                try:
+                    asyncio.get_running_loop().create_task(self.aclose())
+                except RuntimeError:  # no loop is left to close the connections
+                    self._sealed.abandon()
+
+    def abandon(self) -> None:
+        """End what belongs to the client without waiting, before it was ever used."""
+        self._sealed.abandon()
 
 
 def transport_options(

@@ -29,7 +29,8 @@ class Origin(NamedTuple):
 
 def origin_of(url: httpx2.URL) -> Origin:
     """Give the origin of ``url``, with the default port filled in."""
-    return Origin(url.scheme, url.host, url.port or _PORTS.get(url.scheme))
+    port = _PORTS.get(url.scheme) if url.port is None else url.port
+    return Origin(url.scheme, url.host, port)
 
 
 def checked_base_url(text: str | httpx2.URL | None) -> httpx2.URL:

@@ -66,5 +66,7 @@ class AsyncSealedStream(httpx2.AsyncByteStream):
 def stripped(error: _Error) -> _Error:
     """Give ``error`` without its cause and its frames, where h11 keeps headers in clear."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
-    error.args = tuple(default().value(list(error.args)))
+    clean = default().value(list(error.args))
+    # A list, or the one word FAILED.
+    error.args = tuple(clean) if isinstance(clean, list) else (clean,)
     return error

@@ -6,6 +6,8 @@ is refused before a byte of key or body goes out.
 
 from __future__ import annotations
 
+import _thread
+import asyncio
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Final
 
@@ -26,8 +28,9 @@ _DRAIN: Final = 64 * 1024
 class SealedTransport(httpx2.BaseTransport):
     """Runs a :class:`RotatingAuth` below the client, around ``inner``. Thread-safe.
 
-    Event hooks, logs, the SDK's errors and their tracebacks see the request as the SDK made it.
-    ``on_close`` is called once, after ``inner`` is closed.
+    Event hooks, logs, the SDK's errors and their tracebacks see the request as the SDK made it; of
+    its extensions only ``timeout`` goes further, so a ``trace`` is not called. ``inner`` gets the
+    credential. ``on_close`` is called once, after ``inner`` is closed.
     """
 
     def __init__(
@@ -69,9 +72,15 @@ class SealedTransport(httpx2.BaseTransport):
         if on_close is not None:
             on_close()
 
+    def abandon(self) -> None:
+        """Close the connections without waiting for ``on_close``: for ``__del__``."""
+        on_close, self._on_close = self._on_close, None
+        _apart(on_close)
+        self._inner.close()
+
 
 class AsyncSealedTransport(httpx2.AsyncBaseTransport):
-    """The same for asyncio."""
+    """The same for asyncio; ``on_close`` is called in a thread, as it may block."""
 
     def __init__(
         self,
@@ -110,7 +119,18 @@ class AsyncSealedTransport(httpx2.AsyncBaseTransport):
         await self._inner.aclose()
         on_close, self._on_close = self._on_close, None
         if on_close is not None:
-            on_close()
+            await asyncio.to_thread(on_close)
+
+    def abandon(self) -> None:
+        """Call ``on_close`` without waiting, where no loop is left to close the connections."""
+        on_close, self._on_close = self._on_close, None
+        _apart(on_close)
+
+
+def _apart(on_close: Callable[[], None] | None) -> None:
+    # Not threading.Thread: the collector may interrupt a thread that holds its lock.
+    if on_close is not None:
+        _thread.start_new_thread(on_close, ())
 
 
 def _drain(response: httpx2.Response) -> None:

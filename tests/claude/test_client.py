@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import secretkit.claude
+from secretkit.broker import Broker
 from secretkit.claude import (
     CredentialFaultError,
     OriginError,
@@ -211,16 +212,14 @@ def test_headers_of_the_request_cannot_replace_the_credential(world, face):
     if face == "sync":
         with connect(broker=world.broker, base_url=world.stub.url) as client:
             client.messages.create(extra_headers=headers, **MESSAGE)
-            client.with_options(api_key=stranger).messages.create(**MESSAGE)
     else:
 
-        async def both():
+        async def ask_with_them():
             async with connect_async(broker=world.aio, base_url=world.stub.url) as client:
                 await client.messages.create(extra_headers=headers, **MESSAGE)
-                await client.with_options(api_key=stranger).messages.create(**MESSAGE)
 
-        asyncio.run(both())
-    assert world.answers() == [(200, "a")] * 2
+        asyncio.run(ask_with_them())
+    assert world.answers() == [(200, "a")]
 
 
 def test_copies_of_the_client_keep_the_credential_and_its_rotation(world):
@@ -462,6 +461,69 @@ def test_an_option_that_carries_a_key_is_refused(world, option, make):
     assert "anything" not in str(caught.value)
 
 
+@pytest.mark.parametrize("method", ["copy", "with_options"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"api_key": "anything"},
+        {"auth_token": "anything"},
+        {"credentials": lambda: "anything"},
+        {"config": {}},
+        {"profile": "anything"},
+        {"http_client": None},
+        {"_extra_kwargs": {"credentials": "anything"}},
+        {"default_headers": {"X-Api-Key": "anything"}},
+        {"set_default_headers": {"Authorization": "anything"}},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+@pytest.mark.parametrize("make", [connect, connect_async])
+def test_a_copy_with_a_key_of_its_own_is_refused(world, make, options, method):
+    client = make(broker=world.broker, base_url=world.stub.url)
+    with pytest.raises(TypeError, match="past the broker") as caught:
+        getattr(client, method)(**options)
+    assert "anything" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [connect, connect_async])
+def test_a_timeout_that_is_no_timedelta_is_refused_by_name(world, make):
+    with pytest.raises(TypeError, match="timedelta"):
+        make(broker=world.broker, timeout=30)
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_a_file_is_uploaded_with_the_new_key_after_a_refusal(world, listen, face):
+    """The stand-in has no files; what counts is that the whole form comes a second time."""
+    server = listen(b"HTTP/1.1 401 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    world.broker.lease("claude")
+    world.rotate("b")
+    file = ("x.txt", b"the-file-canary", "text/plain")
+    options = {"broker": world.broker, "base_url": server.url, "max_retries": 0}
+
+    async def upload() -> None:
+        async with connect_async(**options) as client:
+            await client.beta.files.upload(file=file)
+
+    with pytest.raises(anthropic.AuthenticationError):  # noqa: PT012 - one call each
+        if face == "sync":
+            with connect(**options) as client:
+                client.beta.files.upload(file=file)
+        else:
+            asyncio.run(upload())
+    assert [world.a.encode() in one for one in server.received] == [True, False]
+    assert [world.b.encode() in one for one in server.received] == [False, True]
+    assert all(b"the-file-canary" in one for one in server.received)
+
+
+def test_a_trace_sees_no_key(world):
+    shown: list[object] = []
+    with connect(broker=world.broker, base_url=world.stub.url) as client:
+        client._client.get(
+            f"{world.stub.url}/v1/models", extensions={"trace": lambda *seen: shown.append(seen)}
+        )
+    assert shown == []
+
+
 @pytest.mark.parametrize("option", ["trust_env", "verify", "cert"])
 def test_an_option_that_changes_what_is_trusted_is_refused(world, option):
     with pytest.raises(TypeError, match="ca_bundle"):
@@ -685,7 +747,8 @@ def test_closing_the_client_leaves_the_given_broker_open(world):
     assert world.broker.peek("claude") is not None
 
 
-def test_the_configurations_broker_is_closed_with_its_client(world, tmp_path, monkeypatch):
+@pytest.fixture
+def configured(world, tmp_path, monkeypatch):
     monkeypatch.setenv("SECRETKIT_CONFIG", str(tmp_path / "secretkit.toml"))
     monkeypatch.setenv("A_KEY_FOR_THIS_TEST", world.a)
     (tmp_path / "secretkit.toml").write_text(
@@ -693,11 +756,42 @@ def test_the_configurations_broker_is_closed_with_its_client(world, tmp_path, mo
         '[ledger]\nurl = "sqlite://"\n'
     )
     (tmp_path / "secretkit.toml").chmod(0o600)
+
+
+@pytest.mark.usefixtures("configured")
+def test_the_configurations_broker_is_closed_with_its_client(world):
     with connect(base_url=world.stub.url) as client:
         ask(client, "plain")
         broker = client._client._transport._auth._blocking
         assert broker.peek("claude") is not None
     assert broker._closed
+
+
+def open_brokers() -> list[Broker]:
+    return [one for one in gc.get_objects() if type(one) is Broker and not one._closed]
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize(
+    ("name", "options", "error"),
+    [
+        ("cloud", {}, ConfigError),
+        ("claude", {"header": "x-evil"}, ConfigError),
+        ("claude", {"no_such_option": 1}, TypeError),
+        ("claude", {"timeout": 30}, TypeError),
+    ],
+)
+@pytest.mark.parametrize("make", [connect, connect_async])
+def test_a_client_that_cannot_be_made_leaves_no_broker_open(make, name, options, error):
+    before = open_brokers()
+    with pytest.raises(error) as caught:
+        make(name, **options)
+    for _ in range(100):  # the asyncio client's is closed in a thread
+        if len(open_brokers()) <= len(before):
+            break
+        threading.Event().wait(0.02)
+    assert [one for one in open_brokers() if one not in before] == []
+    del caught
 
 
 def test_unclosed_clients_give_their_connections_back(world):

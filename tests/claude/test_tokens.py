@@ -10,8 +10,10 @@ from secretkit.claude import (
     AsyncTokenProvider,
     CredentialDelayError,
     CredentialFaultError,
+    OriginError,
     TokenProvider,
 )
+from secretkit.errors import ConfigError
 from secretkit.testing.memory import denied, unavailable
 
 BODY = {
@@ -23,7 +25,7 @@ BODY = {
 
 def test_the_sdk_asks_each_time_and_recovers_from_a_refused_token(token_world):
     world = token_world
-    tokens = TokenProvider("claude", broker=world.broker)
+    tokens = TokenProvider("claude", broker=world.broker, base_url=world.stub.url)
     with anthropic.Anthropic(credentials=tokens, base_url=world.stub.url) as client:
         client.messages.create(**BODY)
         world.rotate("b", refuse="a")
@@ -39,7 +41,7 @@ def test_the_asyncio_sdk_does_the_same_without_a_thread(token_world):
     world = token_world
 
     async def go():
-        tokens = AsyncTokenProvider("claude", broker=world.broker)
+        tokens = AsyncTokenProvider("claude", broker=world.broker, base_url=world.stub.url)
         options = {"credentials": tokens, "base_url": world.stub.url}
         async with anthropic.AsyncAnthropic(**options) as client:
             await client.messages.create(**BODY)
@@ -88,7 +90,7 @@ def test_permanent_and_passing_faults_are_told_apart(token_world, force):
 def test_a_denial_ends_the_sdks_tries_at_once(token_world):
     world = token_world
     world.store.otherwise = denied()
-    tokens = TokenProvider("claude", broker=world.broker)
+    tokens = TokenProvider("claude", broker=world.broker, base_url=world.stub.url)
     with (
         anthropic.Anthropic(credentials=tokens, base_url=world.stub.url) as client,
         pytest.raises(CredentialFaultError) as caught,
@@ -104,3 +106,43 @@ def test_a_secret_of_another_kind_is_no_token(opaque_world):
         TokenProvider("claude", broker=opaque_world.broker)()
     with pytest.raises(CredentialFaultError, match="opaque"):
         asyncio.run(AsyncTokenProvider("claude", broker=opaque_world.broker)())
+
+
+FACES = [(TokenProvider, anthropic.Anthropic), (AsyncTokenProvider, anthropic.AsyncAnthropic)]
+
+
+@pytest.mark.parametrize(("provider", "client"), FACES)
+def test_a_client_of_another_origin_gets_no_token(token_world, provider, client):
+    world = token_world
+    tokens = provider("claude", broker=world.broker)
+    with pytest.raises(OriginError, match="claude") as caught:
+        client(credentials=tokens, base_url=world.stub.url)
+    assert "ANTHROPIC_BASE_URL" in caught.value.hint
+    assert world.store.fetches == 0
+
+
+@pytest.mark.parametrize(("provider", "client"), FACES)
+def test_the_environments_base_url_cannot_take_the_token_elsewhere(
+    token_world, monkeypatch, provider, client
+):
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "https://evil.example")
+    with pytest.raises(OriginError, match="evil"):
+        client(credentials=provider("claude", broker=token_world.broker))
+
+
+@pytest.mark.parametrize(("provider", "client"), FACES)
+def test_a_copy_of_the_client_for_another_origin_gets_no_token(token_world, provider, client):
+    tokens = provider("claude", broker=token_world.broker)
+    made = client(credentials=tokens)
+    assert made.with_options(base_url="https://api.anthropic.com:443/v2").credentials is tokens
+    for other in ("https://api.anthropic.com:444", "https://evil.example"):
+        with pytest.raises(OriginError):
+            made.with_options(base_url=other)
+    with pytest.raises(ConfigError, match="clear"):
+        made.with_options(base_url="http://api.anthropic.com")
+
+
+@pytest.mark.parametrize("provider", [TokenProvider, AsyncTokenProvider])
+def test_a_base_url_that_would_give_the_token_away_is_refused(token_world, provider):
+    with pytest.raises(ConfigError, match="clear"):
+        provider("claude", broker=token_world.broker, base_url="http://gateway.example")

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 
 import httpx2
 import pytest
 
 from secretkit.claude import AsyncSealedTransport, RotatingAuth, SealedTransport
-from secretkit.claude.stream import AsyncSealedStream, SealedStream
+from secretkit.claude.network import AsyncPinnedClient, PinnedClient
+from secretkit.claude.stream import AsyncSealedStream, SealedStream, stripped
+from secretkit.redact.watched import FAILED
 
 
 def refusal(size: int) -> bytes:
@@ -80,3 +84,55 @@ def test_a_closed_stream_gives_nothing_more():
             [chunk async for chunk in stream]
 
     asyncio.run(go())
+
+
+def test_closing_for_asyncio_leaves_the_loop_free(world):
+    """The loop lets the end come: were it blocked, on_close would wait in vain."""
+    loop_ran = threading.Event()
+    waited: list[bool] = []
+    auth = RotatingAuth("claude", broker=world.broker, base_url=world.stub.url)
+
+    async def go() -> None:
+        transport = AsyncSealedTransport(
+            httpx2.AsyncHTTPTransport(),
+            auth=auth,
+            on_close=lambda: waited.append(loop_ran.wait(5)),
+        )
+        closing = asyncio.create_task(transport.aclose())
+        await asyncio.sleep(0.05)
+        loop_ran.set()
+        await closing
+        await transport.aclose()
+
+    asyncio.run(go())
+    assert waited == [True]
+
+
+@pytest.mark.parametrize(
+    ("made", "inner", "client"),
+    [
+        (SealedTransport, httpx2.HTTPTransport, PinnedClient),
+        (AsyncSealedTransport, httpx2.AsyncHTTPTransport, AsyncPinnedClient),
+    ],
+)
+def test_a_forgotten_client_ends_its_broker_without_waiting_for_it(world, made, inner, client):
+    collected, ended = threading.Event(), threading.Event()
+
+    def on_close() -> None:
+        if collected.wait(5):
+            ended.set()
+
+    auth = RotatingAuth("claude", broker=world.broker, base_url=world.stub.url)
+    forgotten = client(made(inner(), auth=auth, on_close=on_close))
+    del forgotten
+    gc.collect()
+    collected.set()
+    assert ended.wait(5)
+
+
+def test_an_error_that_cannot_be_redacted_says_so_in_one_word():
+    class Hostile(list):
+        def __iter__(self):
+            raise RuntimeError
+
+    assert stripped(ValueError(Hostile())).args == (FAILED,)
