@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -186,6 +185,12 @@ def _judge_link(path: str, status: os.stat_result, links: int) -> None:
         raise AccessDeniedError(f"{path} leads through too many links", hint="use its real path")
 
 
+def _quoted(path: str) -> str:
+    import shlex  # noqa: PLC0415 - only a refusal needs it
+
+    return shlex.quote(path)
+
+
 def _judge_directory(path: str, status: os.stat_result, *, sticky_will_do: bool) -> None:
     if not stat.S_ISDIR(status.st_mode):
         raise AccessDeniedError(f"{path} is not a directory", hint="correct the path")
@@ -198,7 +203,7 @@ def _judge_directory(path: str, status: os.stat_result, *, sticky_will_do: bool)
     if status.st_mode & _OTHERS_WRITE and not sticky:
         raise AccessDeniedError(
             f"others can write the directory {path} (mode {stat.S_IMODE(status.st_mode):04o})",
-            hint=f"if nobody has used that, type: chmod go-w {shlex.quote(path)}",
+            hint=f"if nobody has used that, type: chmod go-w {_quoted(path)}",
         )
 
 
@@ -210,7 +215,7 @@ def _judge(status: os.stat_result, path: str, *, credential: bool = False) -> No
     if not _trusted(status.st_uid):
         raise AccessDeniedError(
             f"{path} belongs to uid {status.st_uid}, not to you (uid {os.geteuid()})",
-            hint=f"if its contents are yours, type: chown {os.geteuid()} {shlex.quote(path)}",
+            hint=f"if its contents are yours, type: chown {os.geteuid()} {_quoted(path)}",
         )
     # systemd gives a credential as root:root 0440: the group bits are the mask of an access
     # list that names the service's user alone (systemd.exec(5), "Credentials").
@@ -218,12 +223,12 @@ def _judge(status: os.stat_result, path: str, *, credential: bool = False) -> No
     if mode & _OTHERS and not (credential and not mode & ~_ROOT_CREDENTIAL):
         raise AccessDeniedError(
             f"others can reach {path} (mode {mode:04o})",
-            hint=f"if nobody has used that, type: chmod 600 {shlex.quote(path)}",
+            hint=f"if nobody has used that, type: chmod 600 {_quoted(path)}",
         )
     if status.st_nlink != 1:
         raise AccessDeniedError(
             f"{path} has {status.st_nlink} names (hard links)",
-            hint=f"remove the others; this finds them: find / -xdev -samefile {shlex.quote(path)}",
+            hint=f"remove the others; this finds them: find / -xdev -samefile {_quoted(path)}",
         )
 
 
