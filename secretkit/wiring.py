@@ -228,7 +228,8 @@ class Toolkit:
         policy = self.policy(name)
         state = State(name=name, source=self.source(name), policy=policy)
         timeout = policy.fetch_timeout.total_seconds()
-        flight = Flight(deadline=self.clock.monotonic() + timeout, distrust=None)
+        flight = Flight()
+        flight.deadline = self.clock.monotonic() + timeout
         # No redactor here: its rules cost 7 ms, and a command that prints the value logs nothing.
         fetching = Fetching(replace(self.context(), watch=lambda _: None))
 
