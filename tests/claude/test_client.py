@@ -599,6 +599,35 @@ def test_a_ca_bundle_is_what_is_trusted_and_no_key_log_is_written(world, tmp_pat
     assert not key_log.exists()
 
 
+@pytest.mark.parametrize("face", ["sync", "async"])
+def test_a_request_reaches_its_server_through_a_proxys_tunnel(world, tmp_path, face):
+    bundle = tmp_path / "ca.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*self_signed(bundle, tmp_path / "key.pem"))
+    server = TlsServer(context)
+    options = {
+        "base_url": f"https://localhost:{server.port}",
+        "proxy": f"http://127.0.0.1:{server.port}",
+        "ca_bundle": bundle,
+    }
+
+    async def post() -> None:
+        async with connect_async(broker=world.aio, **options) as client:
+            await client.post("/v1/messages", cast_to=object, body=MESSAGE)
+
+    try:
+        if face == "sync":
+            with connect(broker=world.broker, **options) as client:
+                client.post("/v1/messages", cast_to=object, body=MESSAGE)
+        else:
+            asyncio.run(post())
+    finally:
+        server.close()
+    assert [world.a.encode() in one for one in server.received] == [True]
+    assert len(server.tunnels) == 1
+    assert world.a.encode() not in server.tunnels[0]
+
+
 def self_signed(bundle, key_file):
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -618,10 +647,13 @@ def self_signed(bundle, key_file):
 
 
 class TlsServer:
+    """Answers OK over TLS, to those who came through its tunnel too."""
+
     def __init__(self, context: ssl.SSLContext) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.received: list[bytes] = []
+        self.tunnels: list[bytes] = []
         self._context = context
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -634,6 +666,9 @@ class TlsServer:
                 return
             peer.settimeout(5)
             try:
+                if peer.recv(1, socket.MSG_PEEK) == b"C":
+                    self.tunnels.append(peer.recv(65536))
+                    peer.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
                 with self._context.wrap_socket(peer, server_side=True) as secure:
                     data = b""
                     while not data.endswith(b"}") and (more := secure.recv(65536)):
