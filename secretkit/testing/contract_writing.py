@@ -47,9 +47,10 @@ class WritingContract(ContractHooks):
     def test_a_write_that_expects_the_current_version_is_done(self) -> None:
         """The version that fetch and write report is the one to expect."""
         store = self._writable()
-        if not self.keeps_versions:
-            pytest.skip("this store keeps no versions")
         first = store.write(self.ref("swapped"), Secret("value-one"))
+        if not self.keeps_versions:
+            assert not first.version, "a store without versions names none"
+            return
         assert self._fetch("swapped").version == first.version
         second = store.write(
             self.ref("swapped"), Secret("value-two"), expected_version=first.version
@@ -90,7 +91,8 @@ class WritingContract(ContractHooks):
         """Sorted by name, with the version a fetch reports."""
         provider = self.make_provider()
         if not isinstance(provider, Listable):
-            pytest.skip("not Listable")
+            assert not hasattr(provider, "names"), "half of Listable is none of it"
+            return
         canary = "canary-" + "w5" * 12
         before = {one.name for one in provider.names()}
         for name in ("walnut", "almond", "hazel"):
