@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from secretkit.core.secret import Secret
-from secretkit.redact.watched import FAILED, REDACTED, Watched
+from secretkit.redact.watched import FAILED, Watched, masked
 from secretkit.scan.engine import Engine
 from secretkit.scan.rule import built_in_rules
 
@@ -32,16 +32,21 @@ class Redactor:
     """Takes live values and key-shaped text out of what it is given. Thread-safe.
 
     Fails closed: a text that cannot be redacted is replaced by the constant ``FAILED``. A line of
-    200 characters without a secret costs about 10 µs here.
+    200 characters without a secret costs about 10 µs here, and about 30 µs with 1,000 values
+    watched.
     """
 
     def __init__(self, *, rules: Iterable[Rule] | None = None) -> None:
         self._watched = Watched()
         self._rules = rules
+        self._made: Engine | None = None
 
-    @functools.cached_property
+    @property
     def _engine(self) -> Engine:
-        return Engine(built_in_rules() if self._rules is None else self._rules)
+        # Not functools.cached_property: in Python 3.11 it has a lock, which a fork may copy held.
+        if self._made is None:
+            self._made = Engine(built_in_rules() if self._rules is None else self._rules)
+        return self._made
 
     def watch(self, secret: Secret) -> None:
         """Take ``secret`` out from now on, in every spelling, for as long as somebody holds it.
@@ -57,23 +62,13 @@ class Redactor:
     def text(self, text: str) -> str:
         """Give ``text`` with each secret in it replaced by ``[redacted]``."""
         try:
-            for form in self._watched.forms():
-                if form in text:
-                    text = text.replace(form, REDACTED)
-            return self._without_shapes(text)
+            return self._without_shapes(self._watched.clean(text))
         except Exception:  # noqa: BLE001 - whatever went wrong, the text is not shown
             return FAILED
 
     def _without_shapes(self, text: str) -> str:
         matches = self._engine.find(text)
-        if not matches:
-            return text
-        kept, at = [], 0
-        for match in matches:
-            if match.end > at:
-                kept += [text[at : match.start], REDACTED] if match.start >= at else []
-                at = match.end
-        return "".join((*kept, text[at:]))
+        return masked(text, [(one.start, one.end) for one in matches]) if matches else text
 
     def data(self, data: bytes | bytearray | memoryview) -> bytes:
         """Give bytes with each secret in them replaced."""
