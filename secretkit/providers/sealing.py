@@ -11,14 +11,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from itertools import repeat
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, final
 
 from secretkit.core.secret import Secret
 from secretkit.errors import IntegrityError, SecretError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = [
     "KEY_BYTES",
@@ -51,8 +50,7 @@ class SealingKey:
             size = len(value)
             del value
             raise IntegrityError(f"a sealing key has {KEY_BYTES} bytes, and this has {size}")
-        # An endless C iterator, as in Secret: no attribute, item or repr of it gives the bytes.
-        self._sealed = filter(None, repeat(bytes(value)))
+        _put(self, bytes(value))
 
     @classmethod
     def new(cls) -> SealingKey:
@@ -61,7 +59,7 @@ class SealingKey:
 
     def reveal(self) -> bytes:
         """Give the key itself. Call it in the last expression before the cipher, nowhere else."""
-        return next(self._sealed)
+        return _bytes_of(self)
 
     def derive(self, label: bytes) -> SealingKey:
         """Give the key for one purpose (HKDF-Expand of RFC 5869 §2.3, SHA-256, one block)."""
@@ -72,6 +70,14 @@ class SealingKey:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a SealingKey cannot be pickled")
+
+
+# A slot without a name, as in Secret: no attribute, item or repr leads to the bytes.
+_slot: Any = SealingKey.__dict__["_sealed"]
+_bytes_of: Callable[[SealingKey], bytes] = _slot.__get__
+_put: Callable[[SealingKey, bytes], None] = _slot.__set__
+type.__delattr__(SealingKey, "_sealed")
+del _slot
 
 
 class Place(NamedTuple):

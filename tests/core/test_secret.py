@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc
+import contextlib
 import copy
+import copyreg
 import dataclasses
 import gc
 import inspect
@@ -204,18 +206,47 @@ def test_the_pure_python_pickler_cannot_pickle_it_either(protocol):
 @pytest.mark.parametrize(
     "template",
     [
-        "{0._sealed}",
         "{0.reveal}",
         "{0.reveal.__self__}",
         "{0.reveal.__func__.__closure__}",
         "{0.reveal.__globals__}",
-        "{0._sealed.__next__.__self__}",
         "{0.__class__.__slots__}",
-        "{0._sealed.__class__}",
+        "{0.reveal.__func__.__globals__[_text_of]}",
+        "{0.reveal.__func__.__globals__[_text_of].__self__}",
+        "{0.reveal.__func__.__globals__[_put].__self__}",
     ],
 )
 def test_a_format_string_cannot_reach_the_value_through_attributes(template):
     assert canary() not in template.format(secret())
+
+
+def test_no_slot_leads_to_the_value():
+    """What a serializer does that knows no Secret: walk ``__slots__`` and take what is there."""
+    one = secret()
+    names = {*dir(one), *Secret.__slots__, *copyreg._slotnames(Secret)}
+    held = [getattr(one, name) for name in names if hasattr(one, name)]
+    held += [inspect.getattr_static(one, name, None) for name in names]
+    assert not hasattr(one, "_sealed")
+    for thing in held:
+        assert canary() not in repr(thing)
+        for take in (pickle.dumps, lambda x: repr(x.__reduce__()), lambda x: repr(next(x)), copied):
+            with contextlib.suppress(Exception):
+                assert canary() not in str(take(thing))
+
+
+def copied(thing: object) -> str:
+    return repr(copy.copy(thing).__reduce_ex__(2))
+
+
+@pytest.mark.parametrize("name", ["_sealed", "__dict__", "_text"])
+def test_not_even_object_itself_sets_or_gets_it_by_name(name):
+    for use in (
+        lambda s: object.__getattribute__(s, name),
+        lambda s: object.__setattr__(s, name, "x"),
+        lambda s: object.__delattr__(s, name),
+    ):
+        with pytest.raises(AttributeError):
+            use(secret())
 
 
 def _reachable(start: object, *, depth: int) -> list[object]:

@@ -176,6 +176,14 @@ def test_a_key_is_not_printed_or_pickled():
     assert "KKK" not in "".join(repr(getattr(key, name)) for name in dir(key) if name != "reveal")
 
 
+def test_no_slot_of_a_key_leads_to_its_bytes():
+    key = SealingKey(bytes(range(32)))
+    names = {*dir(key), *SealingKey.__slots__}
+    assert not hasattr(key, "_sealed")
+    assert not [name for name in names if getattr(key, name, None) == bytes(range(32))]
+    assert key.reveal() == bytes(range(32))
+
+
 @pytest.mark.parametrize("length", [0, 16, 31, 33])
 def test_a_key_has_32_bytes(length):
     with pytest.raises(IntegrityError) as caught:
