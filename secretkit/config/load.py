@@ -97,10 +97,14 @@ def default_ledger_url(environ: Mapping[str, str]) -> str:
 
 
 def with_timeout(config: Config, timeout: timedelta, *, origin: Origin) -> Config:
-    """Give ``config`` with another time limit for one fetch."""
+    """Give ``config`` with another time limit for one fetch, or refuse it with ConfigError."""
+    try:
+        policy = replace(config.policy, fetch_timeout=timeout)
+    except ConfigError as error:
+        raise ConfigError(f"{origin.place}: {error.args[0]}", hint="for example 10s") from None
     return replace(
         config,
-        policy=replace(config.policy, fetch_timeout=timeout),
+        policy=policy,
         origins=MappingProxyType({**config.origins, "leases.fetch_timeout": origin}),
     )
 

@@ -115,8 +115,10 @@ def _config(top: Table, *, file: Path) -> Config:
     top.refuse_unknown(_TOP)
     providers = {name: _provider(table) for name, table in top.tables("providers").items()}
     known = BUILT_IN_PROVIDERS | providers.keys()
+    policy = _policy(top.table("leases"))
     credentials = {
-        name: _credential(table, known) for name, table in top.tables("credentials").items()
+        name: _credential(table, known, policy=policy)
+        for name, table in top.tables("credentials").items()
     }
     rotations = {
         name: _rotation(table, credentials) for name, table in top.tables("rotation").items()
@@ -124,7 +126,7 @@ def _config(top: Table, *, file: Path) -> Config:
     return Config(
         providers=MappingProxyType(providers),
         credentials=MappingProxyType(credentials),
-        policy=_policy(top.table("leases")),
+        policy=policy,
         rotations=MappingProxyType(rotations),
         ledger_url=_ledger_url(top.table("ledger")),
         scan=MappingProxyType(dict(top.table("scan").values)),
@@ -153,7 +155,9 @@ def _provider(table: Table) -> ProviderConfig:
     )
 
 
-def _credential(table: Table, providers: frozenset[str]) -> CredentialConfig:
+def _credential(
+    table: Table, providers: frozenset[str], *, policy: LeasePolicy
+) -> CredentialConfig:
     name = _named(table, _NAME, "at most 40 letters, digits, '-' and '_'")
     kinds = (*STORED_KINDS, *FUTURE_KINDS)
     kind = table.required("kind")
@@ -179,7 +183,7 @@ def _credential(table: Table, providers: frozenset[str]) -> CredentialConfig:
         name=name,
         kind=kind,
         sources=sources,
-        ttl=_ttl(table),
+        ttl=_ttl(table, policy),
         options=MappingProxyType(options),
         key_path=dotted(table.path),
     )
@@ -205,28 +209,27 @@ def _check_future(table: Table, kind: str) -> None:
         table.required(key)
 
 
-def _ttl(table: Table) -> timedelta | None:
+def _ttl(table: Table, policy: LeasePolicy) -> timedelta | None:
     ttl = table.duration("ttl")
     if ttl is not None:
-        _checked_policy(table, {"ttl": ttl})
+        try:
+            replace(policy, ttl=ttl)
+        except ConfigError as error:
+            raise table.error("ttl", error.args[0], hint=error.hint or _POLICY_HINT) from None
     return ttl
 
 
 def _policy(table: Table) -> LeasePolicy:
     table.refuse_unknown(_LEASES)
-    stated: dict[str, object] = {
+    stated: dict[str, Any] = {
         "ttl": table.duration("ttl"),
         "renew_at": table.share("renew_at"),
         "fetch_timeout": table.duration("fetch_timeout"),
         "calls": table.count("calls"),
         "per": table.duration("per"),
     }
-    return _checked_policy(table, {k: v for k, v in stated.items() if v is not None})
-
-
-def _checked_policy(table: Table, stated: Mapping[str, object]) -> LeasePolicy:
     try:
-        return replace(LeasePolicy(), **stated)
+        return LeasePolicy(**{k: v for k, v in stated.items() if v is not None})
     except ConfigError as error:
         key = error.key_path.removeprefix("leases.")
         raise table.error(key, error.args[0], hint=error.hint or _POLICY_HINT) from None

@@ -16,6 +16,20 @@ __all__ = ["LeasePolicy", "Verdict", "Window", "backoff", "judge", "window"]
 
 _MAX_MARGIN: Final = timedelta(seconds=30)
 _MARGIN_SHARE: Final = 0.1
+_LATEST: Final = 0.9  # of the time a lease is served: one call to the store fits behind it
+_LEAST_CALLS: Final = 600
+_CALLS_PER_RENEWAL: Final = 10  # other processes, refusals, restarts and failures call too
+_LONGEST: Final = timedelta(days=30)  # far from where clocks, waits and the ledger overflow
+_DURATIONS: Final = {
+    "ttl": (timedelta(seconds=1), timedelta(days=1)),
+    "fetch_timeout": (timedelta(microseconds=1), timedelta(minutes=10)),
+    "backoff_first": (timedelta(microseconds=1), _LONGEST),
+    "backoff_most": (timedelta(microseconds=1), _LONGEST),
+    "retry_after_most": (timedelta(microseconds=1), _LONGEST),
+    "refused_for": (timedelta(), _LONGEST),
+    "per": (timedelta(microseconds=1), _LONGEST),
+}
+_SHARES: Final = {"renew_at": (0.05, 0.95), "jitter": (0, 1)}
 
 
 class Verdict(enum.Enum):
@@ -35,12 +49,19 @@ class Window(NamedTuple):
     end: float
 
 
+class _Unstated(int):
+    """A number of calls that nobody chose: a policy made of one that has it works it out again."""
+
+    __slots__ = ()
+
+
 @record(kw_only=True)
 class LeasePolicy:
     """How long leases last and how hard sources are asked.
 
     ``renew_at`` is a share of the *granted* life, so it cannot exceed it. ``calls`` per ``per``
-    bounds the calls to one source across restarts, so that a crash loop cannot burn a quota.
+    bounds the calls to one source across restarts, so that a crash loop cannot burn a quota. Left
+    out, ``calls`` is ten times what the renewals of one process need, and at least 600.
     """
 
     ttl: timedelta = timedelta(minutes=15)
@@ -51,26 +72,68 @@ class LeasePolicy:
     backoff_most: timedelta = timedelta(minutes=1)
     retry_after_most: timedelta = timedelta(minutes=5)
     refused_for: timedelta = timedelta(minutes=10)
-    calls: int = 600
+    calls: int = _Unstated(_LEAST_CALLS)
     per: timedelta = timedelta(hours=1)
 
     def __post_init__(self) -> None:
-        """Refuse a policy that could never serve."""
-        if not timedelta(seconds=1) <= self.ttl <= timedelta(days=1):
-            raise ConfigError("a lease lasts between 1 s and 1 day", key_path="leases.ttl")
-        if not 0.05 <= self.renew_at <= 0.95:  # noqa: PLR2004 - a share of a life
-            raise ConfigError(
-                "renew_at is a share between 0.05 and 0.95", key_path="leases.renew_at"
-            )
-        if not 0 <= self.jitter <= 1:
-            raise ConfigError("jitter is a share between 0 and 1", key_path="leases.jitter")
-        if self.calls < 1:
-            raise ConfigError("at least 1 call must be allowed", key_path="leases.calls")
-        for name in ("fetch_timeout", "backoff_first", "backoff_most", "retry_after_most", "per"):
-            if getattr(self, name) <= timedelta():
-                raise ConfigError("this must be longer than 0 s", key_path=f"leases.{name}")
-        if self.refused_for < timedelta():
-            raise ConfigError("this cannot be less than 0 s", key_path="leases.refused_for")
+        """Refuse a policy that could not work.
+
+        Raises:
+            ConfigError: names the key; also for ``calls`` that the renewals alone would use up.
+        """
+        for name, (least, most) in _DURATIONS.items():
+            _check_duration(name, getattr(self, name), least=least, most=most)
+        for name, (low, high) in _SHARES.items():
+            _check_share(name, getattr(self, name), low=low, high=high)
+        interval = timedelta(seconds=_renewal(self, self.ttl.total_seconds()))
+        needed = -(-self.per // interval)
+        if isinstance(self.calls, _Unstated):
+            calls = _Unstated(max(_LEAST_CALLS, _CALLS_PER_RENEWAL * needed))
+            object.__setattr__(self, "calls", calls)
+        else:
+            _check_calls(self.calls, needed=needed, per=self.per)
+
+
+def _check_calls(calls: object, *, needed: int, per: timedelta) -> None:
+    if not isinstance(calls, int) or isinstance(calls, bool) or calls < 1:
+        raise ConfigError(
+            "a whole number of at least 1 was expected",
+            key_path="leases.calls",
+            hint=f"calls = {_LEAST_CALLS}",
+        )
+    if calls < needed:
+        raise ConfigError(
+            f"renewals alone need {needed} calls in {per}, and {calls} are allowed",
+            key_path="leases.calls",
+            hint=f"leave calls out, or allow at least {needed}; or make ttl longer",
+        )
+
+
+def _check_duration(name: str, value: object, *, least: timedelta, most: timedelta) -> None:
+    if not isinstance(value, timedelta):
+        raise ConfigError(
+            f"a timedelta was expected, not {type(value).__name__}",
+            key_path=f"leases.{name}",
+            hint=f"{name}=timedelta(seconds=…)",
+        )
+    if not least <= value <= most:
+        tiny = timedelta() < least < timedelta(seconds=1)
+        start = "longer than 0 s" if tiny else f"at least {_plain(least)}"
+        raise ConfigError(
+            f"this must be {start}, and at most {_plain(most)}", key_path=f"leases.{name}"
+        )
+
+
+def _check_share(name: str, value: object, *, low: float, high: float) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{name} is a share between {low} and {high}", key_path=f"leases.{name}")
+
+
+def _plain(length: timedelta) -> str:
+    if length.days:
+        return f"{length.days} d"
+    minutes, seconds = divmod(length.seconds, 60)
+    return f"{minutes} min" if minutes else f"{seconds} s"
 
 
 def window(
@@ -80,17 +143,25 @@ def window(
 
     ``dice`` in [0, 1) spreads renewals of many processes over ``policy.jitter`` of the life. The
     margin before the end is a tenth of the life, 30 s at the most: time for a request already
-    built to arrive.
+    built to arrive. Renewal begins when nine tenths of the time before the margin are over, at the
+    latest, so that it is always ahead of need.
     """
     life = max(0.0, (expires_at - now).total_seconds())
-    margin = min(_MAX_MARGIN.total_seconds(), life * _MARGIN_SHARE)
-    usable = life - margin
-    renew = life * policy.renew_at * (1 - policy.jitter * dice)
     return Window(
-        renew_at=monotonic + min(renew, usable),
-        serve_until=monotonic + usable,
+        renew_at=monotonic + _renewal(policy, life, dice=dice),
+        serve_until=monotonic + _usable(life),
         end=monotonic + life,
     )
+
+
+def _usable(life: float) -> float:
+    return life - min(_MAX_MARGIN.total_seconds(), life * _MARGIN_SHARE)
+
+
+def _renewal(policy: LeasePolicy, life: float, *, dice: float = 0.5) -> float:
+    """Give the seconds from a grant to its renewal; without ``dice``, on average."""
+    renew = life * policy.renew_at * (1 - policy.jitter * dice)
+    return min(renew, _usable(life) * _LATEST)
 
 
 def judge(lease: Window, monotonic: float) -> Verdict:

@@ -132,7 +132,12 @@ def test_the_environment_overrides_only_what_it_may(world):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SECRETKIT_TIMEOUT", ""), ("SECRETKIT_TIMEOUT", "10"), ("SECRETKIT_LEDGER_URL", "")],
+    [
+        ("SECRETKIT_TIMEOUT", ""),
+        ("SECRETKIT_TIMEOUT", "10"),
+        ("SECRETKIT_TIMEOUT", "11m"),
+        ("SECRETKIT_LEDGER_URL", ""),
+    ],
 )
 def test_a_malformed_variable_is_an_error_that_names_it(world, name, value):
     world.environ[name] = value

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from secretkit.config.parse import parse_config
 from secretkit.config.schema import Config
+from secretkit.core.record import replace
 from secretkit.core.ref import SecretRef
 from secretkit.errors import ConfigError
 from secretkit.scan.rule import built_in_rules
@@ -63,7 +64,7 @@ organization_id = "o"
 ttl = "20m"
 renew_at = 0.5
 fetch_timeout = "3s"
-calls = 7
+calls = 70
 per = "1h"
 
 [rotation.claude]
@@ -96,7 +97,7 @@ def test_the_whole_format():
     assert config.policy.ttl == timedelta(minutes=20)
     assert config.policy.renew_at == 0.5
     assert config.policy.fetch_timeout == timedelta(seconds=3)
-    assert (config.policy.calls, config.policy.per) == (7, timedelta(hours=1))
+    assert (config.policy.calls, config.policy.per) == (70, timedelta(hours=1))
     assert config.rotations["claude"].overlap == timedelta(hours=2)
     assert config.ledger_url == "postgresql://db.internal/secretkit"
     assert config.scan == {"anything": {"goes": True}}
@@ -147,6 +148,14 @@ C = '[credentials.claude]\nkind = "anthropic-api-key"\nsource = "env:A"\n'
         ("[leases]\nrenew_at = 0.01", ":2: leases.renew_at", ""),
         ("[leases]\ncalls = 0", ":2: leases.calls", ""),
         ("[leases]\ncalls = true", ":2: leases.calls", ""),
+        ('[leases]\nttl = "1m"\ncalls = 7', ":3: leases.calls", "at least"),
+        ('[leases]\nper = "31d"', ":2: leases.per", ""),
+        ('[leases]\nfetch_timeout = "11m"', ":2: leases.fetch_timeout", ""),
+        (
+            '[leases]\ncalls = 8\n[credentials.c]\nkind = "opaque"\nsource = "env:A"\nttl = "1m"',
+            ":6: credentials.c.ttl",
+            "leave calls out",
+        ),
         ("leases = 3", ":1: leases", "[leases]"),
         ("providers = []", ":1: providers", ""),
         ("[providers]\nvault = 1", ":2: providers.vault", ""),
@@ -307,3 +316,12 @@ def test_the_table_of_a_pyproject_is_read_and_its_lines_are_the_file_s():
     assert isinstance(error, ConfigError)
     assert ":5: leases.ttll" in str(error)
     assert parse_config(b"[project]", file=FILE, prefix=("tool", "secretkit")) == Config(file=FILE)
+
+
+def test_calls_left_out_are_enough_for_a_short_life_also_that_of_one_credential():
+    config = parse('[leases]\nttl = "6s"\nrenew_at = 0.2')
+    assert config.policy.calls > 30_000
+    short = '[credentials.c]\nkind = "opaque"\nsource = "env:A"\nttl = "1s"'
+    config = parse(short)
+    assert replace(config.policy, ttl=config.credential("c").ttl).calls > 60_000
+    parse("[leases]\ncalls = 100_000\n" + short)

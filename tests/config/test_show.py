@@ -45,3 +45,11 @@ def test_the_password_of_a_ledger_url_is_not_shown():
     assert shown_url(f"postgresql://u:{PASSWORD}@h:5432/d") == "postgresql://u:***@h/d"
     assert shown_url(f"postgresql://[u:{PASSWORD}@h/d") == "***"
     assert shown_url("sqlite:////x") == "sqlite:////x"
+
+
+def test_calls_nobody_stated_are_shown_as_the_number_in_force():
+    config = parse_config(b'[leases]\nttl = "1s"\n', file=Path("/f.toml"))
+    assert isinstance(config, Config)
+    shown = {s.key_path: (s.value, str(s.origin)) for s in settings(config)}
+    assert shown["leases.calls"] == (str(config.policy.calls), "default")
+    assert config.policy.calls > 60_000

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from secretkit.core.freshness import LeasePolicy, Verdict, backoff, judge, window
+from secretkit.errors import ConfigError
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ORDER = list(Verdict)
@@ -74,3 +76,38 @@ def test_one_more_failure_never_waits_less(failures, policy, roll):
     assert backoff(failures + 1, policy=policy, dice=roll) >= backoff(
         failures, policy=policy, dice=roll
     )
+
+
+@given(
+    st.timedeltas(min_value=timedelta(seconds=1), max_value=timedelta(days=1)),
+    st.floats(0, 1e7),
+    policies,
+    dice,
+)
+@example(timedelta(minutes=5), 0.0, LeasePolicy(renew_at=0.95, jitter=0.0), 0.0)
+def test_every_lease_is_renewed_ahead_of_need(life, monotonic, policy, roll):
+    lease = window(now=NOW, monotonic=monotonic, expires_at=NOW + life, policy=policy, dice=roll)
+    ahead = lease.serve_until - lease.renew_at
+    assert ahead >= 0.08 * life.total_seconds()  # a tenth of what is left beside the margin
+    assert judge(lease, lease.renew_at) is Verdict.SERVE_AND_RENEW
+
+
+@given(
+    st.timedeltas(min_value=timedelta(seconds=1), max_value=timedelta(days=1)),
+    st.floats(0.05, 0.95),
+    st.floats(0, 1),
+    st.timedeltas(min_value=timedelta(seconds=1), max_value=timedelta(days=30)),
+    st.data(),
+)
+def test_a_policy_that_is_accepted_may_ask_as_often_as_it_renews(ttl, renew_at, jitter, per, data):
+    settings = {"ttl": ttl, "renew_at": renew_at, "jitter": jitter, "per": per}
+    free = LeasePolicy(**settings)
+    lease = window(now=NOW, monotonic=0.0, expires_at=NOW + ttl, policy=free, dice=0.5)
+    renewals = per.total_seconds() / lease.renew_at
+    assert free.calls >= max(600, 9.99 * renewals)
+    calls = data.draw(st.integers(1, free.calls))
+    if calls >= renewals * 1.001 + 1:
+        assert LeasePolicy(**settings, calls=calls).calls == calls
+    elif calls < renewals * 0.999:
+        with pytest.raises(ConfigError, match="renewals alone"):
+            LeasePolicy(**settings, calls=calls)
