@@ -24,10 +24,11 @@ room that met it, ``from None`` when its text or its objects could hold a key.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from datetime import timedelta
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
 __all__ = [
     "AccessDeniedError",
@@ -46,6 +47,8 @@ __all__ = [
     "SecretNotFoundError",
     "SecretkitError",
 ]
+
+_EXAMPLE: Final = "timedelta(seconds=5)"
 
 
 class SecretkitError(Exception):
@@ -96,10 +99,18 @@ class SecretError(SecretkitError):
     """A value that cannot be a secret of its kind; the value is not in the message."""
 
 
+def _wait(given: object) -> timedelta | None:
+    if given is None or isinstance(given, timedelta):
+        return given
+    kind = type(given).__name__
+    raise TypeError(f"retry_after is a timedelta or None, for example {_EXAMPLE}, not {kind}")
+
+
 class ProviderError(SecretkitError):
     """A store did not give what was asked for.
 
-    ``ref`` is the reference as text; ``retry_after`` is how long the store asked us to wait.
+    ``ref`` is the reference as text; ``retry_after`` is how long the store asked us to wait, a
+    timedelta: anything else is a TypeError here, and not later where it is counted with.
     """
 
     retryable = True
@@ -114,7 +125,7 @@ class ProviderError(SecretkitError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.ref = ref
-        self.retry_after = retry_after
+        self.retry_after = _wait(retry_after)
 
 
 class ProviderUnavailableError(ProviderError):
@@ -159,7 +170,7 @@ class GrantError(SecretkitError):
         self, message: str = "", *, hint: str = "", retry_after: timedelta | None = None
     ) -> None:
         super().__init__(message, hint=hint)
-        self.retry_after = retry_after
+        self.retry_after = _wait(retry_after)
 
 
 class RotationError(SecretkitError):

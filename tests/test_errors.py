@@ -15,6 +15,7 @@ from secretkit.core.secret import Secret
 from secretkit.errors import (
     AccessDeniedError,
     ConfigError,
+    GrantError,
     IntegrityError,
     LeaseExpiredError,
     LedgerError,
@@ -215,3 +216,11 @@ def test_an_error_about_a_secret_holds_no_object_that_holds_it():
     everything = "".join([*shown, *text])
     assert not any(isinstance(thing, Secret) for thing in graph(caught.value))
     assert canary() not in everything
+
+
+@pytest.mark.parametrize("kind", [ProviderError, ProviderTimeoutError, GrantError])
+@pytest.mark.parametrize("given", [5, 5.0, "5", True, END])
+def test_a_wait_that_is_no_timedelta_is_refused_where_it_is_given(kind, given):
+    with pytest.raises(TypeError, match=f"timedelta.*not {type(given).__name__}"):
+        kind("slow down", retry_after=given)
+    assert kind("slow down", retry_after=None).retry_after is None
