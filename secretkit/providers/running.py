@@ -48,24 +48,44 @@ class Running:
             if self._over:
                 raise OSError(errno.ECANCELED, "this process is ending")
             self._starting += 1
-        program = None
+        outcome: list[subprocess.Popen[bytes] | Exception] = []
+        # Ctrl-C meets the main thread only. Inside Popen it would lose the number of the program.
+        starter = threading.Thread(target=self._start, args=(argv, cwd, env, outcome), daemon=True)
+        starter.start()
+        starter.join()
+        (found,) = outcome
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _start(
+        self,
+        argv: Sequence[str],
+        cwd: str,
+        env: Mapping[str, str],
+        outcome: list[subprocess.Popen[bytes] | Exception],
+    ) -> None:
+        started: list[subprocess.Popen[bytes]] = []
         try:
-            program = subprocess.Popen(  # noqa: S603 - a list from the configuration, and no shell
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=cwd,
-                env=env,
-                start_new_session=True,
+            started.append(
+                subprocess.Popen(  # noqa: S603 - a list from the configuration, and no shell
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    cwd=cwd,
+                    env=env,
+                    start_new_session=True,
+                )
             )
+            outcome.extend(started)
+        except Exception as error:  # noqa: BLE001 - raised again where the program was asked for
+            outcome.append(error)
         finally:
             with self._changed:
                 self._starting -= 1
-                if program is not None:
-                    self._programs.add(program)
+                self._programs.update(started)
                 self._changed.notify_all()
-        return program
 
     def ended(self, program: subprocess.Popen[bytes]) -> None:
         """Note that ``program`` was waited for."""

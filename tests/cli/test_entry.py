@@ -46,6 +46,7 @@ def test_token_spares_click(stocked):
     out, modules = modules_after(stocked, "token", "claude")
     assert out == KEY.encode()
     assert not modules & {"click", "rich", "asyncio", "anthropic", "secretkit.cli.root"}
+    assert not modules & {"random", "secrets", "shlex", "subprocess"}
 
 
 @pytest.mark.parametrize(
@@ -307,12 +308,13 @@ def is_running(pid) -> bool:
     return True
 
 
-def test_an_interrupt_while_a_store_hangs_ends_at_once_with_its_program(stocked):
+@pytest.mark.parametrize("words", [("token", "claude"), ("get", "slow:x")], ids=" ".join)
+def test_an_interrupt_while_a_store_hangs_ends_at_once_with_its_program(stocked, words):
     stocked.config.write_text(
         '[providers.slow]\ntype = "command"\nargv = ["sleep", "60"]\n'
         '[credentials.claude]\nkind = "anthropic-api-key"\nsource = "slow:x"\n'
     )
-    process = stocked.start("token", "claude", "--timeout", "30s")
+    process = stocked.start(*words, "--timeout", "30s")
     while not (asked := children_of(process.pid)):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
