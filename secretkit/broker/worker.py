@@ -8,7 +8,6 @@ how many of one source may hang: the engine allows two.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Workers"]
 
-_log = logging.getLogger(__name__)
 _AT_ONCE: Final = 64  # so many sources would have to hang at once to hold up another one
 
 
@@ -73,7 +71,7 @@ class Workers:
                 try:
                     self._grow()
                 except RuntimeError:
-                    _log.warning("the system gives no thread in place of one that hangs")
+                    _log("the system gives no thread in place of one that hangs")
             return True
 
     def _run(self) -> None:
@@ -87,8 +85,14 @@ class Workers:
             try:
                 job()
             except BaseException as error:  # noqa: BLE001 - a job of ours; the thread must go on
-                _log.error("a job failed with %s", type(error).__name__)
+                _log("a job failed with %s", type(error).__name__)
             with self._lock:
                 if job not in self._running:
                     return  # written off meanwhile: its place is taken
                 self._running.discard(job)
+
+
+def _log(message: str, *arguments: object) -> None:
+    import logging  # noqa: PLC0415 - 3 ms of the 60 that a token may take, and seldom needed
+
+    logging.getLogger(__name__).error(message, *arguments)

@@ -46,7 +46,8 @@ def test_token_spares_click(stocked):
     out, modules = modules_after(stocked, "token", "claude")
     assert out == KEY.encode()
     assert not modules & {"click", "rich", "asyncio", "anthropic", "secretkit.cli.root"}
-    assert not modules & {"random", "secrets", "shlex", "subprocess"}
+    assert not modules & {"dataclasses", "inspect", "logging", "random", "secrets", "shlex"}
+    assert not modules & {"subprocess", "traceback"}
 
 
 @pytest.mark.parametrize(
