@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from broker.world import MINUTE, POLICY, SECOND, Source, World, until
+from broker.world import MINUTE, POLICY, SECOND, Source, World, pass_time_until, until
 from secretkit.broker.blocking import Broker
 from secretkit.broker.state import BrokerContext
 from secretkit.core.freshness import LeasePolicy
@@ -136,9 +136,11 @@ def test_a_call_that_comes_back_late_leaves_the_lease_that_is_served_alone(world
     assert world.broker.peek("claude").id == lease.id
     assert world.ledger.lease(lease.id).ended_at is None
     world.ledger.revoke(lease.id, at=world.clock.now(), holder="operator")
-    until(lambda: world.clock.waiting, what="the schedule waits")
-    world.clock.advance(3 * SECOND)
-    until(lambda: state.held is None or state.held.lease.id != lease.id, what="revoked after all")
+    pass_time_until(
+        world.clock,
+        lambda: state.held is None or state.held.lease.id != lease.id,
+        what="revoked after all",
+    )
 
 
 class RacingLedger:
@@ -197,9 +199,7 @@ def test_one_store_that_hangs_on_revoking_does_not_hide_other_revocations():
     first, second = broker.lease("a"), broker.lease("b")
     for lease in (first, second):
         ledger.revoke(lease.id, at=clock.now(), holder="operator")
-        until(lambda: clock.waiting, what="the schedule waits")
-        clock.advance(3 * SECOND)
-        until(lambda lease=lease: broker.peek(lease.name) is None, what="dropped")
+        pass_time_until(clock, lambda lease=lease: broker.peek(lease.name) is None, what="dropped")
     gate.set()
     broker.close()
 
@@ -232,8 +232,7 @@ def test_a_forked_child_drops_what_was_revoked_in_its_parent(world):
     if pid == 0:
         until(lambda: world.clock.waiting, what="the child's own schedule waits")
         world.ledger.revoke(lease.id, at=world.clock.now(), holder="operator")
-        world.clock.advance(3 * SECOND)
-        until(lambda: world.broker.peek("claude") is None, what="dropped")
+        pass_time_until(world.clock, lambda: world.broker.peek("claude") is None, what="dropped")
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert world.broker.peek("claude") is lease
@@ -342,9 +341,9 @@ def test_a_stated_end_that_a_corrected_clock_shows_to_be_past_is_not_served(worl
     world.source.expires_at = world.clock.now() + 5 * MINUTE
     world.broker.lease("claude")
     world.clock.jump_wall(timedelta(days=1))
-    until(lambda: world.clock.waiting, what="the schedule waits")
-    world.clock.advance(3 * SECOND)
-    until(lambda: not world.broker.engine.fresh, what="noticed at the next look")
+    pass_time_until(
+        world.clock, lambda: not world.broker.engine.fresh, what="noticed at the next look"
+    )
     with pytest.raises((ProviderError, LeaseExpiredError), match="already ended"):
         world.broker.lease("claude")
 

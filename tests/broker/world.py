@@ -94,3 +94,18 @@ def until(happened: Callable[[], object], *, what: str, seconds: float = 10.0) -
             return
         waiting.wait(0.002)
     raise AssertionError(f"this did not happen within {seconds} s: {what}")
+
+
+def pass_time_until(clock: FakeClock, happened: Callable[[], object], *, what: str) -> None:
+    """Let looks at the ledger come due, one after the other, until one of them has an effect.
+
+    One step is not enough: a look that is under way when time passes is due again only later.
+    """
+    for _ in range(20):
+        clock.advance(3 * SECOND)
+        waiting = threading.Event()
+        for _ in range(100):
+            if happened():
+                return
+            waiting.wait(0.002)
+    raise AssertionError(f"this did not happen in 20 looks: {what}")

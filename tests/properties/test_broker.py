@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from broker.world import Source, World, until
+from broker.world import Source, World, pass_time_until, until
 from secretkit.core.freshness import LeasePolicy
 from secretkit.errors import (
     AccessDeniedError,
@@ -113,10 +113,12 @@ class BrokerMachine(RuleBasedStateMachine):
         if lease is None:
             return
         self.world.ledger.revoke(lease.id, at=self.world.clock.now(), holder="operator")
-        until(lambda: self.world.clock.waiting, what="the schedule waits")
-        self.world.clock.advance(timedelta(seconds=3))
         self.revoked.add(lease.id)
-        until(lambda: (self.world.broker.peek("claude") or _NOBODY).id != lease.id, what="dropped")
+        pass_time_until(
+            self.world.clock,
+            lambda: (self.world.broker.peek("claude") or _NOBODY).id != lease.id,
+            what="dropped",
+        )
 
     @rule(late=st.booleans())
     def a_request_is_refused(self, late: bool) -> None:
