@@ -13,7 +13,7 @@ import os
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -42,6 +42,14 @@ class Mode(enum.Enum):
     """Writes, as the audit's only writer."""
     COUNT = enum.auto()
     """Writes counted calls, as their only writer."""
+
+
+class Closable(Protocol):
+    """A driver's connection, as far as a link's end is concerned."""
+
+    def close(self) -> None:
+        """Close it; safe to repeat."""
+        ...
 
 
 class Run(Protocol):
@@ -74,6 +82,7 @@ class Link(ABC):
         self._keys: Keys | None = None
         self._closed = ""
         self._pid = os.getpid()
+        self._owned: weakref.finalize[[Closable, int], Link] | None = None
         _watch_forks()
         _links.add(self)
 
@@ -137,6 +146,17 @@ class Link(ABC):
     def _forget(self) -> None:
         """Let go of an inherited connection without closing it."""
 
+    def _own(self, connection: Closable) -> None:
+        """Have ``connection`` closed with this link, if nobody closes it before.
+
+        Not ``__del__``: in a cycle of garbage the connection may be finalised before the link, and
+        from Python 3.13 it then warns that it was left open.
+        """
+        if self._owned is not None:
+            self._owned.detach()
+        self._owned = weakref.finalize(self, _let_go, connection, os.getpid())
+        self._owned.atexit = False  # a broker's own exit handler may still have to write
+
     def after_fork(self) -> None:
         """Forget an inherited connection and lock; called by itself in a forked child."""
         if self._pid != os.getpid():
@@ -175,6 +195,14 @@ def _watch_forks() -> None:
 def _each(step: str) -> None:
     for link in list(_links):
         getattr(link, step)()
+
+
+def _let_go(connection: Closable, pid: int) -> None:
+    if pid != os.getpid():
+        leak(connection)
+        return
+    with suppress(Exception):  # nobody is left to be told
+        connection.close()
 
 
 def leak(inherited: object) -> None:

@@ -197,6 +197,7 @@ class PostgresLink(Link):
             connection.close()
             raise
         self._connection = connection
+        self._own(connection)
 
     def _load(self, connection: psycopg.Connection[tuple[Any, ...]]) -> Keys:
         if connection.info.server_version < _OLDEST:

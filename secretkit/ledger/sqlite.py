@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from abc import abstractmethod
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -86,6 +86,7 @@ class _SqliteLink(Link):
     def _once(self, mode: Mode, work: Callable[[Transaction], T]) -> T:
         if self._connection is None:
             self._connection = self._connect()
+            self._own(self._connection)
         connection = self._connection
         assert self._keys is not None  # noqa: S101 - for mypy: _connect loads them
         try:
@@ -117,7 +118,9 @@ class _SqliteLink(Link):
             self._lock.release()
 
     def _forget(self) -> None:
-        if not self._forking and self._connection is not None:
+        if self._connection is not None and self._forking:
+            self._own(self._connection)
+        elif self._connection is not None:
             self._closed = "was in use by another thread when this process was forked"
             connection, self._connection = self._connection, None
             leak(connection)
@@ -141,9 +144,13 @@ class MemoryLink(_SqliteLink):
 
     def _connect(self) -> sqlite3.Connection:
         connection = self._new(":memory:")
-        connection.execute("PRAGMA foreign_keys=ON")
         keys = Keys.new()
-        schema.create(_runner(connection), DIALECT, keys=keys)
+        try:
+            connection.execute("PRAGMA foreign_keys=ON")
+            schema.create(_runner(connection), DIALECT, keys=keys)
+        except BaseException:
+            connection.close()
+            raise
         self._keys = keys
         return connection
 
@@ -183,8 +190,7 @@ class FileLink(_SqliteLink):
 
     def _prepare(self, connection: sqlite3.Connection, keys: Keys) -> None:
         run = _runner(connection)
-        found = schema.version(run, DIALECT)
-        if found == 0:
+        if schema.version(run, DIALECT) == 0:
             raise IntegrityError(
                 f"{self._path} is empty, though its keys say that it was in use",
                 hint=f"restore it from a backup, or move {self._key_path} away to begin a new one",
@@ -231,8 +237,7 @@ class FileLink(_SqliteLink):
             place.create_file(self._path)
         if os.path.lexists(self._key_path):
             return  # another process made both while we waited
-        connection = self._open()
-        try:
+        with closing(self._open()) as connection:
             run = _runner(connection)
             if schema.version(run, DIALECT) == 0:
                 _fill(connection, run, new)
@@ -243,8 +248,6 @@ class FileLink(_SqliteLink):
                     f"{self._key_path} is missing, and the ledger beside it is in use",
                     hint="restore it from the backup of the ledger; it cannot be made again",
                 )
-        finally:
-            connection.close()
         place.keep(new, self._key_path)
 
     def _disconnect(self) -> None:

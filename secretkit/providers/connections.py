@@ -75,12 +75,24 @@ class Connections:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._gate = threading.Condition()
-        self._idle: list[Session] = []
-        self._lent = 0
-        self._pid = os.getpid()
+        self._start()
         with _pools_lock:
             _pools.add(self)
+
+    def _start(self) -> None:
+        self._gate = threading.Condition()
+        self._idle: list[Session] = []  # always this one list, which the finalizer has too
+        self._lent = 0
+        self._pid = os.getpid()
+        # Not __del__: in a cycle of garbage a connection may be finalised before its pool, and
+        # from Python 3.13 it then warns that it was left open.
+        self._end = weakref.finalize(self, _let_go, self._idle, self._pid)
+        self._end.atexit = False  # other exit handlers may still read
+
+    def _drain(self) -> list[Session]:
+        idle = self._idle.copy()
+        self._idle.clear()
+        return idle
 
     @contextmanager
     def borrow(self, *, patience: timedelta) -> Iterator[Session]:
@@ -110,7 +122,7 @@ class Connections:
     def close(self) -> None:
         """Close the idle connections; the next operation opens a new one."""
         with self._gate:
-            idle, self._idle = self._idle, []
+            idle = self._drain()
         for session in idle:
             session.connection.close()
 
@@ -121,11 +133,11 @@ class Connections:
             if self._pid != os.getpid():
                 self._forget_inherited()
             self._lent += 1
-            idle, self._idle = self._idle, []
+            idle = self._drain()
             fresh = [one for one in idle if one.identity == identity]
             stale = [one for one in idle if one.identity != identity]
             session = fresh.pop() if fresh else None
-            self._idle = fresh
+            self._idle.extend(fresh)
         try:
             for one in stale:
                 one.connection.close()
@@ -154,8 +166,7 @@ class Connections:
         """End operations, close connections and keep the gate shut until after the fork."""
         self._gate.acquire()
         self._gate.wait_for(lambda: self._lent == 0, timeout=_FORK_WAIT)
-        idle, self._idle = self._idle, []
-        for session in idle:
+        for session in self._drain():
             session.connection.close()
 
     def after_fork_in_parent(self) -> None:
@@ -169,12 +180,17 @@ class Connections:
     def _forget_inherited(self) -> None:
         # Only where a fork did not pass through os.fork, or did not wait for a stuck operation.
         _inherited.extend(self._idle)  # kept: closing them would delete the parent's files
-        self._gate = threading.Condition()
-        self._idle, self._lent, self._pid = [], 0, os.getpid()
+        self._end.detach()
+        self._start()
 
-    def __del__(self) -> None:
-        if getattr(self, "_pid", 0) == os.getpid():
-            self.close()
+
+def _let_go(idle: list[Session], pid: int) -> None:
+    if pid != os.getpid():
+        _inherited.extend(idle)
+        return
+    for session in idle:
+        with suppress(sqlite3.Error):  # nobody is left to be told
+            session.connection.close()
 
 
 def _identity(path: str) -> tuple[int, int]:

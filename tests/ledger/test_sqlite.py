@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -407,3 +408,33 @@ def test_children_that_outlive_their_parents_connection_lose_nothing(used):
     assert after.verify().entries == 5
     assert after.verify().intact
     after.close()
+
+
+@pytest.mark.parametrize("kind", ["a file", "memory"])
+def test_a_ledger_that_nobody_holds_closes_its_connection_even_in_a_cycle(path, kind):
+    ledger = opened(path) if kind == "a file" else secretkit.ledger.open("sqlite://")
+    ledger.record(FACT)
+    connection = ledger._link._connection
+    ledger.itself = ledger
+    del ledger
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
+def test_a_memory_ledger_dropped_in_a_forked_child_closes_the_childs_copy_only():
+    ledger = secretkit.ledger.open("sqlite://")
+    ledger.record(FACT)
+    connection = ledger._link._connection
+    pid = os.fork()
+    if not pid:
+        del ledger
+        gc.collect()
+        try:
+            connection.execute("SELECT 1")
+        except sqlite3.ProgrammingError:
+            os._exit(7)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    assert len(list(ledger.audit())) == 1
+    ledger.close()

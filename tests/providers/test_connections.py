@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 import threading
@@ -209,6 +210,17 @@ def test_no_connection_is_open_across_a_fork(pool):
     assert forked(lambda: (len(pool._idle), rows(pool))) == "(0, [])"
     assert pool._idle == []
     assert rows(pool) == []
+
+
+def test_a_pool_that_nobody_holds_closes_its_connections_even_in_a_cycle(path):
+    pool = Connections(path)
+    assert rows(pool) == []
+    connection = pool._idle[0].connection
+    pool.itself = pool
+    del pool
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
