@@ -192,7 +192,7 @@ def test_a_denial_drops_the_lease_at_once_and_is_not_retried(world, denial):
             world.broker.lease("claude")
     assert world.source.calls == 2
     assert Event.FETCH_DENIED in events(world)
-    assert list(world.ledger.leases(now=world.clock.now())) == []
+    until(lambda: not world.ledger.leases(now=world.clock.now()), what="given back")
 
 
 def test_a_hung_source_ends_at_the_deadline_and_the_lease_is_still_served(world):

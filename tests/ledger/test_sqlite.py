@@ -422,6 +422,7 @@ def test_a_ledger_that_nobody_holds_closes_its_connection_even_in_a_cycle(path, 
         connection.execute("SELECT 1")
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_memory_ledger_dropped_in_a_forked_child_closes_the_childs_copy_only():
     ledger = secretkit.ledger.open("sqlite://")
     ledger.record(FACT)
