@@ -87,12 +87,6 @@ class Connections:
         # Not __del__: in a cycle of garbage a connection may be finalised before its pool, and
         # from Python 3.13 it then warns that it was left open.
         self._end = weakref.finalize(self, _let_go, self._idle, self._pid)
-        self._end.atexit = False  # other exit handlers may still read
-
-    def _drain(self) -> list[Session]:
-        idle = self._idle.copy()
-        self._idle.clear()
-        return idle
 
     @contextmanager
     def borrow(self, *, patience: timedelta) -> Iterator[Session]:
@@ -122,7 +116,7 @@ class Connections:
     def close(self) -> None:
         """Close the idle connections; the next operation opens a new one."""
         with self._gate:
-            idle = self._drain()
+            idle = _drain(self._idle)
         for session in idle:
             session.connection.close()
 
@@ -133,7 +127,7 @@ class Connections:
             if self._pid != os.getpid():
                 self._forget_inherited()
             self._lent += 1
-            idle = self._drain()
+            idle = _drain(self._idle)
             fresh = [one for one in idle if one.identity == identity]
             stale = [one for one in idle if one.identity != identity]
             session = fresh.pop() if fresh else None
@@ -166,7 +160,7 @@ class Connections:
         """End operations, close connections and keep the gate shut until after the fork."""
         self._gate.acquire()
         self._gate.wait_for(lambda: self._lent == 0, timeout=_FORK_WAIT)
-        for session in self._drain():
+        for session in _drain(self._idle):
             session.connection.close()
 
     def after_fork_in_parent(self) -> None:
@@ -188,9 +182,18 @@ def _let_go(idle: list[Session], pid: int) -> None:
     if pid != os.getpid():
         _inherited.extend(idle)
         return
-    for session in idle:
+    for session in _drain(idle):  # at exit too; what reads after that opens a new one
         with suppress(sqlite3.Error):  # nobody is left to be told
             session.connection.close()
+
+
+def _drain(idle: list[Session]) -> list[Session]:
+    """Take all, one at a time: at exit another thread may be taking them too."""
+    taken = []
+    with suppress(IndexError):
+        while True:
+            taken.append(idle.pop(0))
+    return taken
 
 
 def _identity(path: str) -> tuple[int, int]:
