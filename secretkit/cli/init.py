@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -11,12 +10,15 @@ import click
 from secretkit.cli.output import print_json
 from secretkit.cli.root import Command
 from secretkit.config.load import FILE_NAME, user_file
+from secretkit.config.owned import check_directory, read_owned
 from secretkit.config.place import state_dir
-from secretkit.config.trust import trust
+from secretkit.config.trust import digest, trust, trusted_digest
 from secretkit.errors import ConfigError
 from secretkit.providers.local import LocalProvider
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from secretkit.cli.session import Session
 
 __all__ = ["command"]
@@ -53,15 +55,20 @@ def command(session: Session, *, here: bool) -> None:
     """
     file = session.config_file or (session.cwd / FILE_NAME if here else user_file(session.environ))
     wrote = _write_new(file)
-    if wrote and here:
-        trust(file, state_dir=state_dir(session.environ))
+    trusted = not here or _trusted(file, wrote=wrote, state=state_dir(session.environ))
     store, created = _create_store(session)
     if session.json:
         print_json(
-            {"config": str(file), "config_written": wrote, "store": store, "store_created": created}
+            {
+                "config": str(file),
+                "config_written": wrote,
+                "config_trusted": trusted,
+                "store": store,
+                "store_created": created,
+            }
         )
         return
-    session.say(f"{'wrote' if wrote else 'kept'} {file}")
+    session.say(f"{'wrote' if wrote else 'kept'} {file}{'' if trusted else ', not trusted'}")
     session.say(f"{'created' if created else 'kept'} the local store {store}")
     session.say("next: secretkit set claude")
 
@@ -70,6 +77,8 @@ def _write_new(file: Path) -> bool:
     """Write the template unless the file is there; say whether it was written."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.path.lexists(file):
+            check_directory(file.parent)
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except FileExistsError:
         return False
@@ -83,6 +92,18 @@ def _write_new(file: Path) -> bool:
     return True
 
 
+def _trusted(file: Path, *, wrote: bool, state: Path) -> bool:
+    """Trust what was just written, and say whether what was there already is trusted."""
+    if wrote:
+        trust(file, state_dir=state)
+        return True
+    noted = trusted_digest(file, state_dir=state)
+    try:
+        return bool(noted) and digest(read_owned(file)) == noted
+    except (ConfigError, FileNotFoundError):
+        return False
+
+
 def _create_store(session: Session) -> tuple[str, bool]:
     provider = session.toolkit.provider("local")
     if not isinstance(provider, LocalProvider):
@@ -91,7 +112,4 @@ def _create_store(session: Session) -> tuple[str, bool]:
             hint='set type = "local", or give it another name',
             key_path="providers.local.type",
         )
-    if Path(provider.path).exists():
-        return provider.path, False
-    provider.create()
-    return provider.path, True
+    return provider.path, provider.create_if_blank()

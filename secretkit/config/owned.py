@@ -14,7 +14,7 @@ from secretkit.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MOST_BYTES", "read_owned"]
+__all__ = ["MOST_BYTES", "check_directory", "read_owned"]
 
 MOST_BYTES: Final = 1 << 20
 _WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -45,6 +45,19 @@ def read_owned(path: Path) -> bytes:
         return os.read(handle, found.st_size) if found.st_size else b""
     finally:
         os.close(handle)
+
+
+def check_directory(path: Path) -> None:
+    """Judge a directory before a configuration is written into it.
+
+    Raises:
+        ConfigError: if others could change what is in it.
+        FileNotFoundError: if there is none.
+    """
+    for place in dict.fromkeys((path.absolute(), path.resolve())):
+        problem = _exposed(place, place.stat())
+        if problem is not None:
+            raise problem
 
 
 def _problem(path: Path, found: os.stat_result) -> ConfigError | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from secretkit.providers.connections import Session
     from secretkit.providers.sealing import RowSealer
 
-__all__ = ["lay_out", "read_header"]
+__all__ = ["laid_out", "lay_out", "read_header"]
 
 _APPLICATION_ID: Final = 0x736B6974  # "skit": what file(1) may tell the store by
 _SCHEMA: Final = (
@@ -47,6 +47,18 @@ def lay_out(connection: sqlite3.Connection, header: bytes, sealer: RowSealer, *,
         connection.execute("COMMIT")
     finally:
         roll_back(connection)
+
+
+def laid_out(session: Session) -> bool:
+    """Say whether somebody laid out tables, and if so read the header, which needs no key.
+
+    Raises:
+        IntegrityError: if there are tables and no header that can be read.
+    """
+    if not session.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        return False
+    read_header(session)
+    return True
 
 
 def _refuse_used(connection: sqlite3.Connection, path: str) -> None:

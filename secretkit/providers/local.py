@@ -13,7 +13,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
 
 from secretkit.errors import (
+    LedgerError,
     ProviderError,
+    ProviderUnavailableError,
     RefError,
     SecretNotFoundError,
 )
@@ -82,6 +84,35 @@ class LocalProvider:
 
         self._source.create()
         LocalStore.create(self.path, self._source, clock=self._clock, keep=self._keep).close()
+
+    def create_if_blank(self) -> bool:
+        """Make the store unless there is one, and say whether it was made.
+
+        A file that a killed process left without tables is finished. An existing store's header
+        is read, which needs no key.
+
+        Raises:
+            IntegrityError: if there is a store and it is damaged.
+            LedgerError: if the file is none of ours, or if it cannot be read or written.
+            AccessDeniedError: if others can reach the place.
+        """
+        if self._begun():
+            return False
+        try:
+            self.create()
+        except LedgerError:
+            if self._begun():  # by another process meanwhile
+                return False
+            raise
+        return True
+
+    def _begun(self) -> bool:
+        try:
+            return self._store().begun()
+        except ProviderUnavailableError:
+            return False
+        finally:
+            self.close()
 
     def fetch(self, ref: SecretRef, *, timeout: timedelta) -> Fetched:
         """Give a secret, its field or one of its versions.

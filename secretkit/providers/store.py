@@ -18,7 +18,7 @@ from secretkit.errors import ConfigError, IntegrityError, ProviderError, Secretk
 from secretkit.providers import ownership
 from secretkit.providers.connections import Connections, Session, roll_back, translated
 from secretkit.providers.header import DAMAGED, Header, context_of
-from secretkit.providers.layout import lay_out, read_header
+from secretkit.providers.layout import laid_out, lay_out, read_header
 from secretkit.providers.rowset import HEADER_ID, RowSet, advance, read_row, read_rows, remove_row
 from secretkit.providers.sealing import NONCE_BYTES, Place, RowSealer, SealingKey
 
@@ -111,6 +111,18 @@ class LocalStore:
         except SecretkitError:
             store.close()
             raise
+
+    def begun(self) -> bool:
+        """Say whether the store is laid out, its header read; not if a kill left it blank.
+
+        Raises:
+            ProviderUnavailableError: if there is no file.
+            IntegrityError: if the file is damaged, as far as that shows without the key.
+            AccessDeniedError: if others can reach the file.
+            LedgerError: if it is locked or cannot be read now.
+        """
+        with self._connections.borrow(patience=self._patience) as session:
+            return laid_out(session)
 
     def read(
         self, name: str, *, version: int | None = None, patience: timedelta | None = None
