@@ -44,6 +44,7 @@ def command(session: Session, name: str, *, yes: bool) -> None:
             write_secret(lease.credential.secret)
         return
     ref = given_ref(name)
+    session.toolkit.resolve(ref)  # first: a password such as root:… must not enter the audit
     session.audit(Event.SECRET_READ, ref=str(ref))
     fetched = session.toolkit.fetch(ref, timeout=session.fetch_timeout)
     if session.json:

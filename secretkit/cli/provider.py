@@ -8,7 +8,7 @@ import click
 
 from secretkit.cli import exits
 from secretkit.cli.root import LazyGroup
-from secretkit.cli.session import given_name, given_ref
+from secretkit.cli.session import given_name, given_ref, provider_of
 from secretkit.config.schema import BUILT_IN_PROVIDERS
 from secretkit.errors import ConfigError, SecretkitError
 from secretkit.ports import Event
@@ -80,6 +80,7 @@ def _wanted(session: Session, names: Sequence[str]) -> list[SecretRef]:
     for name in map(given_name, names):
         if ":" in name:
             matching = [given_ref(name)]
+            provider_of(session, matching[0])
         elif name in credentials:
             matching = list(credentials[name].pool())
         else:
@@ -91,15 +92,23 @@ def _wanted(session: Session, names: Sequence[str]) -> list[SecretRef]:
 
 
 def _ask(session: Session, ref: SecretRef) -> Mapping[str, Cell]:
+    row: dict[str, Cell] = {"ref": str(ref), "version": None, "expires_at": None, "seconds": 0.0}
+    try:
+        session.toolkit.resolve(ref)
+    except SecretkitError as error:  # what cannot be opened is not read, and not written down
+        return row | _failure(error)
     session.audit(Event.SECRET_READ, ref=str(ref))
     clock = session.toolkit.clock
     start = clock.monotonic()
-    row: dict[str, Cell] = {"ref": str(ref), "version": None, "expires_at": None}
     try:
         fetched = session.toolkit.fetch(ref, timeout=session.fetch_timeout)
     except SecretkitError as error:
-        row |= {"result": exits.verdict(error), "lacks": f"{error} ({error.hint})"}
+        row |= _failure(error)
     else:
         row |= {"result": "ok", "version": fetched.version, "expires_at": fetched.expires_at}
     row["seconds"] = round(clock.monotonic() - start, 3)
     return row
+
+
+def _failure(error: SecretkitError) -> dict[str, Cell]:
+    return {"result": exits.verdict(error), "lacks": f"{error} ({error.hint})"}

@@ -13,7 +13,8 @@ from secretkit.cli.child import forwarding, run_child
 from secretkit.cli.handout import leased
 from secretkit.cli.handover import SecretFiles, inherited, secret_files
 from secretkit.cli.root import Command
-from secretkit.cli.session import Session, given_name, given_ref
+from secretkit.cli.session import Session, given_name, given_ref, provider_of
+from secretkit.config.schema import nearest
 from secretkit.errors import ConfigError, SecretkitError
 from secretkit.ports import Event
 
@@ -83,6 +84,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     goes through a pipe; --no-masking gives CMD the terminal itself.
     """
     plan = _plan(session, env=env, file=file, words=words)
+    for name in plan.names():
+        _open(session, name)
     held = _lease_all(session, plan)
     secrets = {name: secret for name, (secret, _) in held.items()}
     environ, left_out = inherited(session.environ, keep=keep)
@@ -111,6 +114,8 @@ def _plan(
         default = given[0]
     elif None in placed or not (given or placed):
         default = _only_credential(session)
+    for name in filter(None, (*given, *placed)):
+        _declared(session, name)
     if not given and not placed:
         values = ((_variable_for(session, default), default),)
     return _Plan(values=values, paths=paths, default=default, command=words)
@@ -121,6 +126,7 @@ def _pairs(session: Session, given: Sequence[str], option: str) -> tuple[tuple[s
     for text in given:
         variable, equals, name = given_name(text).partition("=")
         if not equals and option == "--env":
+            _declared(session, text)
             variable, name = _variable_for(session, text), text
         if not name or not _VARIABLE.fullmatch(variable):
             raise click.UsageError(f"{option} takes VAR=NAME, the name of a variable first")
@@ -129,6 +135,31 @@ def _pairs(session: Session, given: Sequence[str], option: str) -> tuple[tuple[s
     if len(twice) != len(pairs):
         raise click.UsageError(f"{option} names one variable twice")
     return tuple(pairs)
+
+
+def _declared(session: Session, name: str) -> None:
+    """Refuse what is no name and no reference here; a value typed in its place is not repeated."""
+    config = session.toolkit.config
+    if ":" not in name and name in config.credentials:
+        return
+    with suppress(SecretkitError):
+        if ":" in name:
+            provider_of(session, given_ref(name))
+            return
+    near = nearest(name, config.credentials)
+    del name
+    raise ConfigError(
+        "no credential and no provider of this configuration is called this "
+        "(it is not shown: it may be a secret)",
+        hint=near or "VAR=NAME takes a name or a reference, not a value: secretkit config show",
+    )
+
+
+def _open(session: Session, name: str) -> None:
+    """Open the providers behind ``name``, so that only what can be asked enters the audit."""
+    refs = [given_ref(name)] if ":" in name else session.toolkit.config.credential(name).pool()
+    for ref in refs:
+        session.toolkit.resolve(ref)
 
 
 def _only_credential(session: Session) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from secretkit.ports import Event
     from secretkit.wiring import Toolkit
 
-__all__ = ["Session", "given_name", "given_ref", "local_ref"]
+__all__ = ["Session", "given_name", "given_ref", "local_ref", "provider_of"]
 
 
 class Session:
@@ -149,6 +149,18 @@ def given_ref(text: str) -> SecretRef:
     from secretkit.core.ref import SecretRef  # noqa: PLC0415 - not for help
 
     return SecretRef.parse(given_name(text))
+
+
+def provider_of(session: Session, ref: SecretRef) -> None:
+    """Make sure that ``ref`` names a provider: what does not may be a password, ``root:…``.
+
+    Raises:
+        ConfigError: if it does not.
+    """
+    from secretkit.providers import registry  # noqa: PLC0415 - not for help
+
+    if ref.provider not in session.toolkit.config.providers:
+        registry.factory(ref.provider)
 
 
 def local_ref(name: str) -> SecretRef:

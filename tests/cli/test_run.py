@@ -207,3 +207,34 @@ def test_env_with_a_name_alone_takes_the_variable_of_its_kind(stocked):
     code, _, err = stocked.run("run", "-q", "--env", "db", "--", "true")
     assert code == 125
     assert b"--env VAR=db" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "--env", "DB_PASSWORD={}-battery", "--", "true"),
+        ("run", "--env", "DB=admin:{}", "--", "true"),
+        ("run", "--env", "{}", "--", "true"),
+        ("run", "--file", "DB={}", "--", "true"),
+        ("run", "--env", "A=claude", "--env", "DB=admin:{}", "--", "true"),
+        ("run", "--", "cat", "{{file:{}}}"),
+        ("get", "root:{}"),
+        ("provider", "test", "root:{}"),
+    ],
+    ids=" ".join,
+)
+def test_a_password_typed_as_a_name_is_neither_repeated_nor_written_down(stocked, words):
+    value = "pa55" + "word"
+    before = stocked.run("audit", "tail")[1]
+    code, out, err = stocked.run(*(word.format(value) for word in words))
+    assert (code, out) == (125 if words[0] == "run" else 2, b"")
+    assert value.encode() not in err
+    assert len(err.splitlines()) == 3
+    assert stocked.run("audit", "tail")[1] == before
+
+
+def test_a_run_that_cannot_begin_because_of_a_value_says_what_belongs_there(stocked):
+    _, _, err = stocked.run("run", "--env", "DB=admin:x", "--", "true")
+    assert b"VAR=NAME takes a name or a reference, not a value" in err
+    _, _, err = stocked.run("run", "--env", "DB=claud", "--", "true")
+    assert b"did you mean 'claude'?" in err
