@@ -26,7 +26,10 @@ _NAMES: Final = re.compile(
     r"|bearer|authorization)|key|pin",
     re.IGNORECASE,
 )
-_URL_PASSWORD: Final = re.compile(r"://[^/?#\s]*:[^/?#\s]*@|[?&]password=", re.IGNORECASE)
+# Across "/", "?" and "#" too: a password that should have been percent-encoded is still one.
+_URL_PASSWORD: Final = re.compile(
+    r"://[^:]*:[^@]*@|[?&][^=&]*(?:password|passwd|pwd|secret|token)=", re.IGNORECASE
+)
 # What every rule of the scanner needs: a long run that is not made of lower-case words, or a URL
 # with an "@". Loading the rules takes 20 ms, and most files spare it; a test holds this against
 # the examples of every rule.
@@ -38,7 +41,15 @@ _DEPTH: Final = 16
 
 def url_password(text: str) -> bool:
     """Say whether ``text`` is a URL with a password in it."""
-    return _URL_PASSWORD.search(text) is not None
+    if "://" not in text:
+        return False
+    if _URL_PASSWORD.search(text):
+        return True
+    if "%" not in text:
+        return False
+    from urllib.parse import unquote  # noqa: PLC0415 - few URLs need it
+
+    return _URL_PASSWORD.search(unquote(text)) is not None  # libpq decodes parameters' names too
 
 
 def literal_text(raw: bytes) -> tuple[str, int] | None:

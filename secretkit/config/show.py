@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from secretkit.config.duration import write_duration
-from secretkit.config.literal import url_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,6 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Setting", "settings", "shown_url"]
 
+_SQLITE: Final = re.compile(r"sqlite:///?(?:/[^?#]*|:memory:)?")
+# Exact, so that no part of a password with "/", "?" or "#" in it passes for a host or a path.
+_HOST: Final = r"(?:[\w.%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?"
+_SERVER: Final = re.compile(
+    rf"(?P<scheme>[a-z+]+://)(?P<login>[^][/?#@\s]*@)?(?P<hosts>{_HOST}(?:,{_HOST})*)"
+    r"(?P<path>/[^/?#@:\s]*)?(?P<query>\?[^?#@\s]*)?",
+    re.ASCII,
+)
 _POLICY: Final = ("ttl", "renew_at", "fetch_timeout", "calls", "per")
 
 
@@ -39,14 +46,17 @@ def settings(config: Config) -> list[Setting]:
 
 
 def shown_url(url: str) -> str:
-    """Give a ledger URL without the password it may hold."""
-    if not url_password(url):
+    """Give a ledger URL's scheme, hosts and path, with ``***`` for a login and for parameters.
+
+    All of it is ``***`` where a part cannot be told from another.
+    """
+    if _SQLITE.fullmatch(url):
         return url
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+    parts = _SERVER.fullmatch(url)
+    if parts is None:
         return "***"
-    return f"{parts.scheme}://{parts.username or ''}:***@{parts.hostname or ''}{parts.path}"
+    login, query = "***@" if parts["login"] else "", "?***" if parts["query"] else ""
+    return f"{parts['scheme']}{login}{parts['hosts']}{parts['path'] or ''}{query}"
 
 
 def _values(config: Config) -> Iterator[tuple[str, str]]:

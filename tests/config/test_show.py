@@ -1,6 +1,8 @@
 import dataclasses
 from pathlib import Path
 
+import pytest
+
 from secretkit.config.parse import parse_config
 from secretkit.config.schema import Config
 from secretkit.config.show import settings, shown_url
@@ -42,9 +44,37 @@ def test_the_password_of_a_ledger_url_is_not_shown():
     for url in (f"postgresql://u:{PASSWORD}@h:5432/d?x=1", "postgresql://h/d?password=hunter2"):
         config = dataclasses.replace(Config(), ledger_url=url)
         assert "hunter2" not in repr(settings(config))
-    assert shown_url(f"postgresql://u:{PASSWORD}@h:5432/d") == "postgresql://u:***@h/d"
+    assert shown_url(f"postgresql://u:{PASSWORD}@h:5432/d") == "postgresql://***@h:5432/d"
     assert shown_url(f"postgresql://[u:{PASSWORD}@h/d") == "***"
-    assert shown_url("sqlite:////x") == "sqlite:////x"
+    assert shown_url("postgresql://[::1]:5432,h2/d?sslmode=require") == (
+        "postgresql://[::1]:5432,h2/d?***"
+    )
+    for url in ("sqlite:////x", "sqlite://", "sqlite:///:memory:", "postgresql:///d"):
+        assert shown_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///db?host=h&sslpassword=PASSWORD",
+        "postgresql:///db?PASSWORD",
+        "postgresql://u:hun/PASSWORD#pw@h/db",
+        "postgresql://u:PASSWORD/x@h/db",
+        "postgresql://u:PASSWORD#x@h/db",
+        "postgresql://u:PASSWORD?x@h/db",
+        "postgresql://u:1/PASSWORD@h/db",
+        "postgresql://u:1?PASSWORD@h/db",
+        "postgresql://u:1?x/PASSWORD",
+        "postgresql://u:a@PASSWORD@h/db",
+        "postgresql://u:a b/PASSWORD",
+        "sqlite:///x?key=PASSWORD",
+        "sqlite://u:PASSWORD@h/x",
+        "u:PASSWORD@h/db",
+        "PASSWORD",
+    ],
+)
+def test_whatever_a_url_looks_like_no_password_in_it_is_shown(url):
+    assert PASSWORD not in shown_url(url.replace("PASSWORD", PASSWORD))
 
 
 def test_calls_nobody_stated_are_shown_as_the_number_in_force():
