@@ -102,7 +102,7 @@ def _live(key_from: str | None, session: Session) -> None:
             hint="secretkit demo --live --key-from env:ANTHROPIC_API_KEY",
         )
     from secretkit.broker.blocking import Broker  # noqa: PLC0415
-    from secretkit.claude.client import connect  # noqa: PLC0415
+    from secretkit.claude import connect  # noqa: PLC0415
 
     with Broker.from_refs(claude=key_from) as broker, connect("claude", broker=broker) as client:
         first = next(iter(client.models.list(limit=1)), None)

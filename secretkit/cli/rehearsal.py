@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from secretkit import wiring
+from secretkit import claude, wiring
 from secretkit.broker.aio import AsyncBroker
 from secretkit.broker.clock import SystemClock
-from secretkit.claude.client import connect, connect_async
 from secretkit.cli.stage import Gate, StandIn
 from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
@@ -188,7 +187,7 @@ class Rehearsal:
     # -- the callers ------------------------------------------------------------------------------
 
     def _work(self, broker: Broker, stand_in: StandIn, store: LocalProvider, gate: Gate) -> None:
-        client = connect("claude", broker=broker, base_url=stand_in.url)
+        client = claude.connect("claude", broker=broker, base_url=stand_in.url)
         callers = [
             threading.Thread(target=self._call, args=(client,)) for _ in range(self._plan.threads)
         ]
@@ -219,7 +218,7 @@ class Rehearsal:
                     client.messages.create(**_ASK)
 
     async def _call_async(self, broker: Broker, stand_in: StandIn) -> None:
-        async with connect_async(
+        async with claude.connect_async(
             "claude", broker=AsyncBroker(broker), base_url=stand_in.url
         ) as client:
             await asyncio.gather(*(self._task(client) for _ in range(self._plan.tasks)))
