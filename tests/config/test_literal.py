@@ -8,22 +8,22 @@ PASSWORD = "hunter" + "2pw"
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://u:PASSWORD@h/db",
-        "postgresql://:PASSWORD@h/db",
-        "postgresql://u:hun/PASSWORD@h/db",
-        "postgresql://u:hun#PASSWORD@h/db",
-        "postgresql://u:hun?PASSWORD@h/db",
-        "postgresql://u:hun PASSWORD@h/db",
-        "postgresql://u%3APASSWORD@h/db",
-        "postgresql:///db?password=PASSWORD",
-        "postgresql:///db?host=h&sslpassword=PASSWORD",
-        "postgresql:///db?host=h&SSLPassword=PASSWORD",
-        "postgresql:///db?ssl%70assword=PASSWORD",
-        "postgresql:///db?oauth_client_secret=PASSWORD",
+        f"postgresql://u:{PASSWORD}@h/db",
+        f"postgresql://:{PASSWORD}@h/db",
+        f"postgresql://u:hun/{PASSWORD}@h/db",
+        f"postgresql://u:{'#' + PASSWORD}@h/db",
+        f"postgresql://u:{'?' + PASSWORD}@h/db",
+        f"postgresql://u:hun {PASSWORD}@h/db",
+        f"postgresql://u%3A{PASSWORD}@h/db",
+        f"postgresql:///db?password={PASSWORD}",
+        f"postgresql:///db?host=h&sslpassword={PASSWORD}",
+        f"postgresql:///db?host=h&SSLPassword={PASSWORD}",
+        f"postgresql:///db?ssl%70assword={PASSWORD}",
+        f"postgresql:///db?oauth_client_secret={PASSWORD}",
     ],
 )
 def test_a_password_in_a_url_is_found_wherever_it_stands(url):
-    assert url_password(url.replace("PASSWORD", PASSWORD))
+    assert url_password(url)
 
 
 @pytest.mark.parametrize(
