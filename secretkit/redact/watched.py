@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import threading
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import quote, quote_plus
+
+from secretkit.redact.spelling import MIN_LENGTH, all_spellings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,9 +26,6 @@ REDACTED: Final = "[redacted]"
 FAILED: Final = "[secretkit could not redact this text, so it is not shown]"
 """What stands for a text whose redaction failed."""
 
-MIN_LENGTH: Final = 8
-"""Shorter values are not looked for: replacing every "1234" would ruin the log and hide little."""
-
 _FEW: Final = 256  # spellings up to which asking for each is faster than the index (measured)
 _TRIES: Final = 64  # places in a spelling that are tried for one nobody else stands at
 
@@ -37,13 +33,14 @@ _TRIES: Final = 64  # places in a spelling that are tried for one nobody else st
 def forms_of(secrets: Iterable[Secret]) -> Forms:
     """Give a function that gives the spellings of ``secrets``, longest first.
 
-    As it is, JSON-escaped, as Python prints it, URL-encoded, and base64 at all three alignments,
-    so that ``Basic`` of ``user:secret`` is covered too. Values under ``MIN_LENGTH`` are left out.
-    A function and not a list: what walks or prints objects meets no value.
+    As it is, JSON-escaped, as Python prints it, URL-encoded, in hex, and base64 at all three
+    alignments, so that ``Basic`` of ``user:secret`` is covered too. Values under ``MIN_LENGTH`` are
+    left out. Of a secret in JSON the string fields count as values too, and of several lines each
+    of 16 characters or more; up to 256 of either. A function and not a list: what walks or prints objects meets no value.
     """
     found: set[str] = set()
     for secret in secrets:
-        found |= _spellings(secret.reveal())
+        found |= all_spellings(secret.reveal())
     ordered = tuple(sorted(found, key=lambda form: (-len(form), form)))
     return lambda: ordered
 
@@ -56,39 +53,6 @@ def masked(text: str, spans: Iterable[tuple[int, int]]) -> str:
             kept += [text[at:start], REDACTED] if start >= at else []
             at = end
     return "".join((*kept, text[at:]))
-
-
-def _spellings(value: str) -> set[str]:
-    if len(value) < MIN_LENGTH:
-        return set()
-    raw = value.encode()
-    plain = {
-        value,
-        json.dumps(value)[1:-1],
-        json.dumps(value, ensure_ascii=False)[1:-1],
-        json.dumps(value)[1:-1].replace("/", "\\/"),
-        repr(value)[1:-1],
-        repr(raw)[2:-1],
-        quote(value, safe=""),
-        quote(value),
-        quote_plus(value),
-    }
-    return {form for form in plain | _base64_forms(raw) if len(form) >= MIN_LENGTH}
-
-
-def _base64_forms(raw: bytes) -> set[str]:
-    """Give what ``raw`` looks like inside the base64 of any longer text.
-
-    Up to two bytes before and after shift it by 0, 2 or 4 bits; the characters at either edge
-    depend on the neighbours and are left out.
-    """
-    found: set[str] = set()
-    for before in range(3):
-        start = (before * 8 + 5) // 6
-        end = (before + len(raw)) * 8 // 6
-        text = base64.b64encode(b"\0" * before + raw).decode()[start:end]
-        found |= {text, text.replace("+", "-").replace("/", "_")}
-    return found
 
 
 class _Net(NamedTuple):

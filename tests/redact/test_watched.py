@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import base64
 import gc
+import json
 import os
 import signal
 import threading
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -217,3 +220,43 @@ def test_a_fork_in_the_middle_of_a_change_leaves_a_whole_index(watched):
         go.set()
         thread.join()
     assert watched.clean(half.reveal()) == REDACTED
+
+
+PEM_LINES = [f"{at:02d}" + "Ab+/" * 15 + "Z=" for at in range(25)]
+PEM = "\n".join(["-----BEGIN PRIVATE KEY-----", *PEM_LINES, "-----END PRIVATE KEY-----", ""])
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\n    ", "\n> ", " | "])
+def test_the_lines_of_a_key_are_masked_however_they_are_put_together(watched, ending):
+    secret = Secret(PEM)
+    watched.add(secret)
+    shown = watched.clean(ending.join(PEM.splitlines()))
+    assert not any(line in shown for line in PEM_LINES)
+    watched.forget(secret)
+    assert watched.clean(PEM) == PEM
+
+
+def test_what_every_key_begins_with_is_not_masked(watched):
+    secret = Secret(PEM)
+    watched.add(secret)
+    assert watched.clean("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
+
+
+def test_the_fields_of_a_secret_in_json_are_masked_and_the_lines_in_them(watched):
+    field, deep = "pass/" + "w" * 12, "deep-" + "d" * 8
+    secret = Secret(json.dumps({"user": "u", "pw": field, "more": [{"x": deep}], "key": PEM}))
+    watched.add(secret)
+    basic = base64.b64encode(f"u:{field}".encode()).decode()
+    for text in (field, deep, PEM_LINES[7], quote(field, safe="")):
+        assert watched.clean(f"<{text}>") == f"<{REDACTED}>"
+    assert base64.b64encode(field.encode()).decode()[3:15] not in watched.clean(basic)
+    assert watched.clean("user pw more key u") == "user pw more key u"
+
+
+@pytest.mark.parametrize(
+    "text", ["{" * 9000, "[" * 90000 + '"', '{"a": 123', "[" + "9" * 9000 + "]"]
+)
+def test_what_only_begins_like_json_is_masked_as_it_is(watched, text):
+    secret = Secret(text)
+    watched.add(secret)
+    assert watched.clean(f"see {text}.") == f"see {REDACTED}."
