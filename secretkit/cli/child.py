@@ -7,29 +7,52 @@ is in our process group; all others are forwarded.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
-import sys
-import threading
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 from secretkit.cli import exits
-from secretkit.cli.output import printable
+from secretkit.cli.output import prose
+from secretkit.cli.pump import Pump, finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from secretkit.redact import StreamMasker
 
-__all__ = ["forwarding", "run_child"]
+__all__ = ["Forward", "forwarding", "run_child"]
 
 _FORWARDED: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 _FROM_KEYS: Final = frozenset({"SIGINT", "SIGQUIT", "SIGWINCH"})
-_PIECE: Final = 1 << 16
-# A grandchild that keeps the pipe open must not keep us: what it says later is lost.
-_LAST_WORDS: Final = 2.0
+_ENDING: Final = frozenset({"SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"})
+
+
+class Forward:
+    """Sends the signals we get to the child, once it is named; see :func:`forwarding`."""
+
+    def __init__(self) -> None:
+        self.late: list[int] = []
+        """Signals that wanted to end us after the child had ended."""
+        self._waiting: list[int] = []
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def to(self, child: subprocess.Popen[bytes]) -> None:
+        """Name the child; what came before it gets now."""
+        self._child = child
+        while self._waiting:
+            _send(child, self._waiting.pop(0))
+
+    def caught(self, number: int, _frame: object) -> None:
+        """Pass one signal on."""
+        if self._child is None:
+            self._waiting.append(number)
+        elif self._child.returncode is None:
+            _send(self._child, number)
+        elif signal.Signals(number).name in _ENDING:
+            self.late.append(number)
 
 
 def run_child(
@@ -37,7 +60,7 @@ def run_child(
     environ: Mapping[str, str],
     *,
     mask: Callable[[], StreamMasker] | None,
-    forward: Callable[[subprocess.Popen[bytes]], None],
+    forward: Forward,
 ) -> int:
     """Run ``command`` to its end and give its exit code, 128+n if signal n ended it.
 
@@ -52,50 +75,56 @@ def run_child(
         )
     except OSError as error:
         return _not_started(command[0], error)
-    forward(child)
-    pumps = [] if mask is None else _pumps(child, mask)
+    forward.to(child)
+    if mask is None:
+        code = child.wait()
+        return code if code >= 0 else 128 - code
+    watched, ended = os.pipe()
+    pumps = _pumps(child, mask, ended=watched)
     code = child.wait()
-    for pump in pumps:
-        pump.join(_LAST_WORDS / len(pumps))
+    problem = finish(pumps, ended=ended, stopped=forward.late)
+    if problem:
+        _not_written(problem)
+        code = code or exits.NOT_STARTED
+    if forward.late:
+        return 128 + forward.late[0]
     return code if code >= 0 else 128 - code
+
+
+def _not_written(problem: str) -> None:
+    prose(
+        "secretkit run: the command's output was not written",
+        problem,
+        "hint: free some space there, or let the output go somewhere that takes it",
+    )
 
 
 def _not_started(name: str, error: OSError) -> int:
     missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-    sys.stderr.write(
-        f"secretkit run: the command was not started\n"
-        f"{printable(name)}: {error.strerror or type(error).__name__}\n"
-        f"hint: check its spelling, PATH and file mode: command -v {printable(name)}\n"
+    hint = f"check its spelling, PATH and file mode: command -v {name}"
+    if error.errno == errno.E2BIG:
+        hint = "arguments and environment are too long; a large secret goes along with --file"
+    prose(
+        "secretkit run: the command was not started",
+        f"{name}: {error.strerror or type(error).__name__}",
+        f"hint: {hint}",
     )
     return exits.NOT_FOUND if missing else exits.NOT_EXECUTABLE
 
 
 @contextmanager
-def forwarding() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
-    """Catch signals from now on; give the function that names the child to send them to.
+def forwarding() -> Iterator[Forward]:
+    """Catch signals from now on; give what sends them to the child.
 
     One that comes before there is a child waits for it: files with secrets may stand there already.
     """
-    waiting: list[int] = []
-    children: list[subprocess.Popen[bytes]] = []
-
-    def caught(number: int, _frame: object) -> None:
-        if children:
-            _send(children[0], number)
-        else:
-            waiting.append(number)
-
-    def forward(child: subprocess.Popen[bytes]) -> None:
-        children.append(child)
-        while waiting:
-            _send(child, waiting.pop(0))
-
+    forward = Forward()
     before = {}
     for name in _FORWARDED:
         number = getattr(signal, name)
         # One that is ignored (nohup) stays ignored, for the child too.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            before[number] = signal.signal(number, caught)
+            before[number] = signal.signal(number, forward.caught)
     try:
         yield forward
     finally:
@@ -125,10 +154,10 @@ def _in_foreground() -> bool:
 
 
 def _pumps(
-    child: subprocess.Popen[bytes], mask: Callable[[], StreamMasker]
-) -> list[threading.Thread]:
+    child: subprocess.Popen[bytes], mask: Callable[[], StreamMasker], *, ended: int
+) -> list[Pump]:
     pumps = [
-        threading.Thread(target=_pump, args=(source, target, mask()), daemon=True)
+        Pump(source, target, masker=mask(), ended=ended)
         for source, target in ((child.stdout, 1), (child.stderr, 2))
         if source is not None
     ]
@@ -141,17 +170,3 @@ def _pumps(
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pumps
-
-
-def _pump(source: IO[bytes], target: int, masker: StreamMasker) -> None:
-    """Copy until the end. If nobody reads on, close the pipe, so that the child learns it too."""
-    with source, suppress(BrokenPipeError):
-        while piece := os.read(source.fileno(), _PIECE):
-            _write(target, masker.feed(piece))
-        _write(target, masker.flush())
-
-
-def _write(target: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(target, left) :]

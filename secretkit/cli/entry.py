@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from secretkit.cli import exits
-from secretkit.cli.output import printable
+from secretkit.cli.output import prose
 from secretkit.cli.session import Session
 from secretkit.errors import LedgerError, SecretkitError
 
@@ -50,8 +50,11 @@ def _settle_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            while os.open(os.devnull, os.O_RDWR) < number:
+            # Writing to this stdout fails: a value that nobody gets is not handed out in silence.
+            mode = os.O_RDONLY if number == 1 else os.O_RDWR
+            while (opened := os.open(os.devnull, mode)) < number:
                 pass
+            os.set_inheritable(opened, True)  # noqa: FBT003 - positional only
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - a descriptor that stays open
     for stream in (sys.stdout, sys.stderr):
@@ -92,9 +95,10 @@ def _drop_stdout() -> None:
 
 
 def _unwritten(number: int | None) -> LedgerError:
-    return LedgerError(
-        f"stdout: {os.strerror(number or errno.EIO)}", hint="free some space there, and try again"
-    )
+    hint = "free some space there, and try again"
+    if number == errno.EBADF:
+        hint = "stdout is closed; send it to a pipe, a file or /dev/null"
+    return LedgerError(f"stdout: {os.strerror(number or errno.EIO)}", hint=hint)
 
 
 def _explain(session: Session, error: SecretkitError) -> int:
@@ -103,7 +107,7 @@ def _explain(session: Session, error: SecretkitError) -> int:
     lines = [f"{what}: {exits.verdict(error)}", str(error) or type(error).__name__]
     if error.hint:
         lines.append(f"hint: {error.hint}")
-    sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
+    prose(*lines)
     return exits.NOT_STARTED if session.command == "run" else exits.exit_code(error)
 
 
@@ -115,9 +119,9 @@ def _defect(error: Exception) -> int:
         if "secretkit" in code.co_filename or place == "?":
             place = f"{code.co_filename}:{trace.tb_lineno}"
         trace = trace.tb_next
-    sys.stderr.write(
-        f"secretkit: this is a bug, not your mistake: {type(error).__name__} at {place}\n"
-        "its text is withheld, because it could hold a secret\n"
-        "hint: report the line above, with the output of secretkit version\n"
+    prose(
+        f"secretkit: this is a bug, not your mistake: {type(error).__name__} at {place}",
+        "its text is withheld, because it could hold a secret",
+        "hint: report the line above, with the output of secretkit version",
     )
     return exits.DEFECT

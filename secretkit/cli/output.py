@@ -6,6 +6,7 @@ with control and direction characters escaped, so that none of it can drive the 
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -15,7 +16,16 @@ if TYPE_CHECKING:
 
     from secretkit.core.secret import Secret
 
-__all__ = ["Cell", "cell", "is_terminal", "print_json", "print_rows", "printable", "write_secret"]
+__all__ = [
+    "Cell",
+    "cell",
+    "is_terminal",
+    "print_json",
+    "print_rows",
+    "printable",
+    "prose",
+    "write_secret",
+]
 
 Cell = str | int | float | bool | datetime | timedelta | None
 
@@ -33,6 +43,16 @@ def printable(text: str) -> str:
         char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode()
         for char in text
     )
+
+
+def prose(*lines: str) -> None:
+    """Write lines for a person to stderr. That it is full or closed never changes the outcome."""
+    try:
+        sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
+        sys.stderr.flush()
+    except OSError:
+        # What is left in the buffer would fail again at exit, and make the exit code 120.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - to the end
 
 
 def cell(value: Cell) -> str | int | float | bool | None:

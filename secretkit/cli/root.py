@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from secretkit.cli import exits
-from secretkit.cli.output import printable
+from secretkit.cli.output import prose
 from secretkit.cli.session import Session, given_name
 from secretkit.errors import ConfigError
 
@@ -181,7 +181,7 @@ def run(arguments: Sequence[str], session: Session) -> int:
     try:
         code = root.main(list(arguments), prog_name="secretkit", standalone_mode=False, obj=session)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help(), err=True)
+        prose(*error.ctx.get_help().splitlines())
         return exits.USAGE
     except click.UsageError as error:
         return _usage(error, session)
@@ -195,8 +195,6 @@ def run(arguments: Sequence[str], session: Session) -> int:
 def _usage(error: click.UsageError, session: Session) -> int:
     message = given_name(error.format_message())  # it quotes what was typed
     path = error.ctx.command_path if error.ctx else "secretkit"
-    click.echo(f"{path}: this is not how it is called", err=True)
-    click.echo(printable(message), err=True)
-    click.echo(f"hint: {path} --help", err=True)
+    prose(f"{path}: this is not how it is called", message, f"hint: {path} --help")
     named = path.split()[1:2] or [session.command]
     return exits.NOT_STARTED if named == ["run"] else exits.USAGE

@@ -6,11 +6,10 @@ No click here: ``secretkit token`` must not pay for it.
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from secretkit.cli.output import Cell, print_json, print_rows, printable
+from secretkit.cli.output import Cell, print_json, print_rows, prose
 from secretkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,7 +46,12 @@ class Session:
     @property
     def cwd(self) -> Path:
         """The current directory."""
-        return Path.cwd()
+        try:
+            return Path.cwd()
+        except OSError:
+            raise ConfigError(
+                "the current directory is gone", hint="cd somewhere that exists"
+            ) from None
 
     def config(self) -> Config:
         """Read the configuration in force, with ``--timeout`` applied; notices go to stderr."""
@@ -104,7 +108,7 @@ class Session:
     def say(self, text: str) -> None:
         """Print a line of prose on stderr, unless ``--quiet``."""
         if not self.quiet:
-            sys.stderr.write(f"{printable(text)}\n")
+            prose(text)
 
     def rows(
         self, noun: str, rows: Sequence[Mapping[str, Cell]], *, columns: Sequence[str]

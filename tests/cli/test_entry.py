@@ -359,3 +359,65 @@ def test_each_use_is_written_down_with_its_reference(stocked):
     _, out, _ = stocked.run("audit", "tail", "-n", "3")
     events = [line.split("\t")[2:5:2] for line in out.decode().splitlines()]
     assert events == [[f"secret.{what}", "local:x"] for what in ("written", "read", "deleted")]
+
+
+@pytest.mark.parametrize("closed", ["2>/dev/full", "2>&-"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("token nope", 2),
+        ("frobnicate", 2),
+        ("get env:NOT_SET", 5),
+        ("set x - -v", 0),
+        ("run --keep A_TOKEN -- sh -c 'exit 7'", 7),
+        ("run -- no-such-command", 127),
+    ],
+)
+def test_prose_that_cannot_be_written_never_changes_the_outcome(stocked, words, code, closed):
+    stocked.environ |= {"A_TOKEN": "t", "B_TOKEN": "t"}
+    answer = subprocess.run(
+        ["sh", "-c", f"printf some-value | secretkit {words} {closed}"],
+        cwd=stocked.cwd,
+        env=stocked.environ,
+        capture_output=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stdout) == (code, b"")
+
+
+@pytest.mark.parametrize("words", ["get claude", "token claude", "token --json claude", "list"])
+def test_a_closed_stdout_is_not_taken_for_a_delivery(stocked, words):
+    answer = subprocess.run(
+        ["sh", "-c", f"secretkit {words} >&-"],
+        cwd=stocked.cwd,
+        env=stocked.environ,
+        capture_output=True,
+        check=False,
+    )
+    assert answer.returncode == 4
+    assert b"stdout is closed" in answer.stderr
+    assert len(answer.stderr.splitlines()) == 3
+
+
+def test_a_child_of_run_finds_streams_that_were_closed_replaced(stocked):
+    script = "test -e /proc/self/fd/0 && test -e /proc/self/fd/2"
+    answer = subprocess.run(
+        ["sh", "-c", f"secretkit run -q --no-masking -- sh -c '{script}' <&- 2>&-"],
+        cwd=stocked.cwd,
+        env=stocked.environ,
+        check=False,
+    )
+    assert answer.returncode == 0
+
+
+@pytest.mark.parametrize(("words", "code"), [("token claude", 2), ("run -- true", 125)])
+def test_a_current_directory_that_is_gone_is_said_plainly(stocked, words, code):
+    answer = subprocess.run(
+        ["sh", "-c", f"mkdir gone && cd gone && rmdir ../gone && secretkit {words}"],
+        cwd=stocked.cwd,
+        env=stocked.environ,
+        capture_output=True,
+        check=False,
+    )
+    assert answer.returncode == code
+    assert b"the current directory is gone\nhint: cd somewhere that exists\n" in answer.stderr

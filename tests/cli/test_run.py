@@ -238,3 +238,60 @@ def test_a_run_that_cannot_begin_because_of_a_value_says_what_belongs_there(stoc
     assert b"VAR=NAME takes a name or a reference, not a value" in err
     _, _, err = stocked.run("run", "--env", "DB=claud", "--", "true")
     assert b"did you mean 'claude'?" in err
+
+
+def test_a_slow_reader_gets_all_of_the_output(stocked):
+    reader = "(sleep 2.6; wc -c)"  # longer than a silent pipe is given
+    answer = subprocess.run(
+        ["sh", "-c", f"secretkit run -q -- sh -c 'head -c 190000 /dev/zero' | {reader}"],
+        env=stocked.environ,
+        cwd=stocked.cwd,
+        capture_output=True,
+        check=False,
+    )
+    assert (answer.stdout.strip(), answer.stderr) == (b"190000", b"")
+
+
+def test_a_reader_that_never_reads_does_not_make_us_deaf_to_signals(stocked):
+    script = "head -c 100000 /dev/zero"  # more than one pipe takes, less than two
+    process = stocked.start("run", "-q", "--", "sh", "-c", script, start_new_session=True)
+    assert process.stdout.read(1) == b"\0"
+    while children_of(process.pid):
+        time.sleep(0.02)  # noqa: TID251 - until the child is gone
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 128 + signal.SIGTERM
+    process.communicate()
+
+
+def children_of(pid) -> str:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text()
+
+
+def test_output_that_nothing_takes_is_an_error_and_not_a_traceback(stocked):
+    with Path("/dev/full").open("wb") as full:
+        code, _, err = stocked.run("run", "-q", "--", "echo", "hi", stdout=full)
+        assert (code, len(err.splitlines())) == (125, 3)
+        assert b"stdout: No space left on device" in err
+        code, _, err = stocked.run("run", "-q", "--", "sh", "-c", "echo hi; exit 7", stdout=full)
+        assert (code, len(err.splitlines())) == (7, 3)
+
+
+def test_a_stdout_that_does_not_block_is_waited_for(stocked):
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    script = "head -c 190000 /dev/zero"
+    process = stocked.start("run", "-q", "--", "sh", "-c", script, stdout=write)
+    os.close(write)
+    total = 0
+    while piece := os.read(read, 4096):
+        total += len(piece)
+    os.close(read)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, total, err) == (0, 190_000, b"")
+
+
+def test_an_environment_that_is_too_long_points_to_a_file(stocked):
+    stocked.run("set", "big", "-", given=b"x" * 200_000)
+    code, _, err = stocked.run("run", "-q", "--env", "B=local:big", "--", "true")
+    assert (code, len(err.splitlines())) == (126, 3)
+    assert b"--file" in err
