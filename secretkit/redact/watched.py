@@ -36,7 +36,8 @@ def forms_of(secrets: Iterable[Secret]) -> Forms:
     As it is, JSON-escaped, as Python prints it, URL-encoded, in hex, and base64 at all three
     alignments, so that ``Basic`` of ``user:secret`` is covered too. Values under ``MIN_LENGTH`` are
     left out. Of a secret in JSON the string fields count as values too, and of several lines each
-    of 16 characters or more; up to 256 of either. A function and not a list: what walks or prints objects meets no value.
+    of 16 characters or more; up to 256 of either. A function and not a list: what walks or prints
+    objects meets no value.
     """
     found: set[str] = set()
     for secret in secrets:
