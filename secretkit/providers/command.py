@@ -1,5 +1,8 @@
 """command: a program that prints the secret. ``argv = ["op", "read", "{path}"]``; no shell.
 
+``{path}`` is a whole item of ``argv``. A program without it gives one secret only, whose path is
+``-``, so that no two references mean the same without saying so.
+
 Options: ``argv``; ``env``, the variables passed on (PATH, HOME and LANG if not given); ``cwd`` (the
 configuration file's directory if not given); ``newline`` (``"keep"``, or ``"strip-one"``, which
 most programs need, because they end their output with a line break); and ``exit``, a table from
@@ -44,6 +47,7 @@ __all__ = ["CommandProvider"]
 
 _ENV: Final = ("PATH", "HOME", "LANG")
 _PATH: Final = "{path}"
+_ONLY: Final = "-"  # the path of the one secret of a program that takes none
 _OUTCOMES: Final = MappingProxyType(
     {
         "not-found": SecretNotFoundError,
@@ -78,6 +82,11 @@ class CommandProvider:
         argv = read.texts("argv")
         if not argv:
             raise read.wrong("argv", expected='a list: argv = ["op", "read", "{path}"]')
+        if any(_PATH in item and item != _PATH for item in argv) or argv[0] == _PATH:
+            # Put together here, a path could become another option or another program's input.
+            raise read.wrong(
+                "argv", expected='"{path}" as an item of its own after the program, not in another'
+            )
         cwd = read.text("cwd")
         try:
             cwd = locate(cwd, ref=None, context=context) if cwd else context.config_dir or "/"
@@ -96,7 +105,8 @@ class CommandProvider:
         """Give what the program prints, up to 64 KiB; its whole process group ends at the deadline.
 
         Raises:
-            RefError: if a version is asked for, or the path would be read as an option.
+            RefError: if a version is asked for, if the path would be read as an option, or if
+                argv has no place for one and it is not ``-``.
             ProviderUnavailableError: if the program is not there or cannot be run.
             ProviderTimeoutError: if it did not end in time.
             SecretError: if it printed nothing, or what is not text.
@@ -116,7 +126,14 @@ class CommandProvider:
 
     def _argv(self, ref: SecretRef) -> list[str]:
         no_version(ref)
-        if _PATH in self.argv and ref.path.startswith("-"):
+        if _PATH not in self.argv:
+            if ref.path != _ONLY:
+                raise RefError(
+                    f"{ref}: argv has no {_PATH!r}, so the program gives the same for every path",
+                    hint=f'put "{_PATH}" into argv, or write {ref.provider}:{_ONLY} for the one '
+                    "secret that it gives",
+                )
+        elif ref.path.startswith("-"):
             before = self.argv[: self.argv.index(_PATH)]
             if "--" not in before:
                 raise RefError(

@@ -309,11 +309,11 @@ def is_running(pid) -> bool:
     return True
 
 
-@pytest.mark.parametrize("words", [("token", "claude"), ("get", "slow:x")], ids=" ".join)
+@pytest.mark.parametrize("words", [("token", "claude"), ("get", "slow:-")], ids=" ".join)
 def test_an_interrupt_while_a_store_hangs_ends_at_once_with_its_program(stocked, words):
     stocked.config.write_text(
         '[providers.slow]\ntype = "command"\nargv = ["sleep", "60"]\n'
-        '[credentials.claude]\nkind = "anthropic-api-key"\nsource = "slow:x"\n'
+        '[credentials.claude]\nkind = "anthropic-api-key"\nsource = "slow:-"\n'
     )
     process = stocked.start(*words, "--timeout", "30s")
     while not (asked := children_of(process.pid)):

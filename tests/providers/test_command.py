@@ -37,13 +37,15 @@ def sh(script: str, **more: object) -> dict[str, object]:
 
 def fetch(
     options: dict[str, object],
-    path: str = "item",
+    path: str | None = None,
     field: str | None = None,
     timeout: timedelta = LONG,
     environ: dict[str, str] | None = None,
 ):
     context = provider_context(environ=PATHS if environ is None else environ)
     provider = CommandProvider.open(options, context)
+    if path is None:
+        path = "item" if "{path}" in provider.argv else "-"
     return provider.fetch(SecretRef("command", path, field), timeout=timeout)
 
 
@@ -54,11 +56,28 @@ def test_what_the_program_prints_is_the_secret_and_nothing_is_stripped() -> None
 
 
 def test_the_path_stands_only_where_an_item_is_the_placeholder() -> None:
-    options = {"argv": ["printf", "%s|", "{path}", "x{path}", "{path}"]}
+    options = {"argv": ["printf", "%s|", "{path}", "{PATH}", "{path}"]}
     assert fetch(options, "a b;$(id)`id`*").secret.reveal() == (
-        "a b;$(id)`id`*|x{path}|a b;$(id)`id`*|"
+        "a b;$(id)`id`*|{PATH}|a b;$(id)`id`*|"
     )
-    assert fetch({"argv": ["echo", "same"]}, "ignored").secret.reveal() == "same\n"
+
+
+@pytest.mark.parametrize(
+    "argv", [["op", "read", "op://vault/{path}"], ["cat", "{path}", "{path}.x"], ["{path}"]]
+)
+def test_a_placeholder_inside_an_item_or_for_the_program_is_refused(argv: list[str]) -> None:
+    with pytest.raises(ConfigError, match="argv") as caught:
+        CommandProvider.open({"argv": argv}, provider_context(environ=PATHS))
+    assert "item of its own" in caught.value.hint
+
+
+def test_a_program_without_a_path_gives_one_secret_under_one_path() -> None:
+    options = {"argv": ["echo", "same"]}
+    assert fetch(options, "-").secret.reveal() == "same\n"
+    for path in ("prod", "dev", "--", "/"):
+        with pytest.raises(RefError, match="same for every path") as caught:
+            fetch(options, path)
+        assert "command:-" in caught.value.hint
 
 
 @pytest.mark.parametrize("path", ["-n", "--help", "-"])
@@ -89,7 +108,7 @@ def test_it_runs_where_it_is_told(tmp_path: Path) -> None:
     assert fetch({"argv": ["pwd", "-P"], "cwd": str(tmp_path)}).secret.reveal() == f"{tmp_path}\n"
     context = provider_context(environ=PATHS, config_dir=str(tmp_path))
     provider = CommandProvider.open({"argv": ["pwd", "-P"]}, context)
-    found = provider.fetch(SecretRef("command", "x"), timeout=LONG)
+    found = provider.fetch(SecretRef("command", "-"), timeout=LONG)
     assert found.secret.reveal() == f"{tmp_path}\n"
 
 

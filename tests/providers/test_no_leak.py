@@ -19,8 +19,8 @@ CANARY = "canary-" + "e" * 30
         ("env", {}, "ABSENT"),
         ("dotenv", {}, "/nonexistent/.env"),
         ("file", {"root": "/nonexistent"}, "key"),
-        ("command", {"argv": ["no-such-program-here"], "env": ["PATH", "MY_KEY"]}, "x"),
-        ("command", {"argv": ["false"], "env": ["PATH", "MY_KEY"]}, "x"),
+        ("command", {"argv": ["no-such-program-here"], "env": ["PATH", "MY_KEY"]}, "-"),
+        ("command", {"argv": ["false"], "env": ["PATH", "MY_KEY"]}, "-"),
         ("chain", {"of": ["nobody"]}, "x"),
     ],
 )
