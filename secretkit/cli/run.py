@@ -11,7 +11,7 @@ import click
 
 from secretkit.cli.child import forwarding, run_child
 from secretkit.cli.handout import leased
-from secretkit.cli.handover import SecretFiles, inherited, secret_files
+from secretkit.cli.handover import SecretFiles, inherited, secret_files, variables_used
 from secretkit.cli.root import Command
 from secretkit.cli.session import Session, given_name, given_ref, provider_of
 from secretkit.config.schema import nearest
@@ -79,16 +79,20 @@ def command(  # noqa: PLR0913 - one parameter an option
     ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN). NAME is a credential or a reference. In CMD, {file}
     and {file:NAME} become the path of a file that holds the secret and is removed afterwards.
 
-    Inherited variables such as *_API_KEY and *_TOKEN are not passed on unless --keep names them.
+    Inherited variables such as *_KEY and *_TOKEN, URLs with a password, and what the configuration
+    reads itself are not passed on unless --keep names them.
     CMD's exit code and signals are kept. Known secrets are masked in its output, which for that
     goes through a pipe; --no-masking gives CMD the terminal itself.
     """
+    _check_kept(session, keep)
     plan = _plan(session, env=env, file=file, words=words)
     for name in plan.names():
         _open(session, name)
     held = _lease_all(session, plan)
     secrets = {name: secret for name, (secret, _) in held.items()}
-    environ, left_out = inherited(session.environ, keep=keep)
+    environ, left_out = inherited(
+        session.environ, keep=keep, used=variables_used(session.toolkit.config)
+    )
     if left_out:
         session.say(f"not passed on: {', '.join(left_out)} (--keep VAR passes one)")
     with forwarding() as forward, secret_files() as files:
@@ -99,6 +103,14 @@ def command(  # noqa: PLR0913 - one parameter an option
         code = run_child(words, environ, mask=mask, forward=forward)
     _end_leases(session, [lease_id for _, lease_id in held.values() if lease_id])
     return code
+
+
+def _check_kept(session: Session, keep: Sequence[str]) -> None:
+    for name in keep:
+        if name in session.environ:
+            continue
+        shown = given_name(name) if _VARIABLE.fullmatch(name) else "VAR"
+        raise click.UsageError(f"--keep {shown}: this variable is not set")
 
 
 def _plan(

@@ -1,6 +1,8 @@
 import pytest
 
-from secretkit.cli.handover import inherited, secret_files
+from secretkit.cli.handover import inherited, secret_files, variables_used
+from secretkit.config.schema import Config, CredentialConfig, ProviderConfig
+from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
 from secretkit.errors import ConfigError
 
@@ -24,6 +26,14 @@ HELD = [
     "VAULT_TOKEN",
     "npm_token",
     "GOOGLE_APPLICATION_CREDENTIALS",
+    "ANTHROPIC_SPARE_KEY",
+    "SIGNING_KEYS",
+    "GITHUB_PAT",
+    "STORE_PHRASE",
+    "DB_PASS",
+    "DB_PWD",
+    "SSHPASS",
+    "REFRESH_TOKENS",
 ]
 KEPT = [
     "PATH",
@@ -39,6 +49,11 @@ KEPT = [
     "AWS_REGION",
     "KEY_ID",
     "MAX_TOKENS",
+    "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+    "SSH_ASKPASS",
+    "OLDPWD",
+    "PWD",
+    "COMPASS",
     "PASSWORD_STORE_DIR",
 ]
 
@@ -53,6 +68,59 @@ def test_variables_that_hold_credentials_stay_behind():
 def test_a_variable_that_was_chosen_goes_along():
     passed, left_out = inherited({"A_TOKEN": "a", "B_TOKEN": "b"}, keep=["B_TOKEN"])
     assert (passed, left_out) == ({"B_TOKEN": "b"}, ["A_TOKEN"])
+
+
+def test_a_url_with_a_password_stays_behind():
+    environ = {
+        "DATABASE_URL": "postgresql://app:" + "hunter2" + "@db/app",
+        "PROXY": "see http://u:" + "p" + "@proxy:3128",
+        "PLAIN_URL": "https://example.com:8080/a@b",
+        "USER_URL": "ssh://git@example.com/x",
+    }
+    passed, left_out = inherited(environ, keep=())
+    assert left_out == ["DATABASE_URL", "PROXY"]
+    assert sorted(passed) == ["PLAIN_URL", "USER_URL"]
+
+
+def test_what_the_configuration_itself_reads_stays_behind():
+    config = Config(
+        providers={
+            "local": ProviderConfig(
+                type="local", options={"key": {"type": "passphrase", "env": "STORE_OPENER"}}
+            ),
+            "both": ProviderConfig(
+                type="chain",
+                options={"of": ["keyring", "env:FALLBACK", {"provider": "env", "path": "LAST"}]},
+            ),
+            "surroundings": ProviderConfig(type="env"),
+            "vault": ProviderConfig(
+                type="vault", options={"login_env": "ROLE", "address": "https://v", "env": "on-off"}
+            ),
+            "op": ProviderConfig(type="command", options={"argv": ["op"], "env": ["PATH"]}),
+        },
+        credentials={
+            "a": CredentialConfig(
+                name="a",
+                kind="opaque",
+                sources=(SecretRef.parse("env:SPARE#field"), SecretRef.parse("local:x")),
+            ),
+            "b": CredentialConfig(
+                name="b", kind="opaque", sources=(SecretRef.parse("surroundings:OTHER"),)
+            ),
+            "c": CredentialConfig(name="c", kind="aws", options={"with": "env:PARENT"}),
+            "d": CredentialConfig(
+                name="d", kind="opaque", sources=(SecretRef.parse("both:EITHER"),)
+            ),
+        },
+    )
+    used = {"STORE_OPENER", "FALLBACK", "LAST", "ROLE", "SPARE", "OTHER", "PARENT", "EITHER"}
+    used |= {"SECRETKIT_LEDGER_URL"}
+    assert variables_used(config) == used
+    environ = dict.fromkeys([*used, "PATH"], "v")
+    assert inherited(environ, keep=["ROLE"], used=used) == (
+        {"PATH": "v", "ROLE": "v"},
+        sorted(used - {"ROLE"}),
+    )
 
 
 def test_a_file_is_private_written_once_and_removed():

@@ -295,3 +295,23 @@ def test_an_environment_that_is_too_long_points_to_a_file(stocked):
     code, _, err = stocked.run("run", "-q", "--env", "B=local:big", "--", "true")
     assert (code, len(err.splitlines())) == (126, 3)
     assert b"--file" in err
+
+
+def test_what_the_configuration_reads_is_not_passed_on(stocked):
+    more = '[credentials.b]\nkind = "opaque"\nsource = "env:SPARE"\n'
+    stocked.config.write_text(stocked.config.read_text() + more)
+    stocked.environ |= {"SPARE": OTHER, "DATABASE_URL": "postgresql://u:" + "pw" + "@h/d"}
+    stocked.environ["SECRETKIT_LEDGER_URL"] = f"sqlite:///{stocked.cwd}/ledger.db"
+    names = "${SPARE-none} ${DATABASE_URL-none} ${SECRETKIT_LEDGER_URL-none}"
+    code, out, err = stocked.run("run", "--no-masking", "--", "sh", "-c", f"echo {names}")
+    assert (code, out) == (0, b"none none none\n"), err
+    assert b"not passed on: DATABASE_URL, SECRETKIT_LEDGER_URL, SPARE (" in err
+
+
+def test_a_variable_to_keep_that_is_not_set_is_refused(stocked):
+    code, out, err = stocked.run("run", "--keep", "GITHUB_TOKE", "--", "echo", "started")
+    assert (code, out) == (125, b"")
+    assert b"--keep GITHUB_TOKE: this variable is not set" in err
+    code, out, err = stocked.run("run", "--keep", "pass-" + "word", "--", "echo", "started")
+    assert (code, out) == (125, b"")
+    assert b"pass-word" not in err
