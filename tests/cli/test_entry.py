@@ -4,6 +4,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -213,6 +214,35 @@ def test_ctrl_c_at_the_prompt_is_130(stocked):
     code, shown = talk(stocked, "set", "claude", answers=[(b"(hidden): ", b"\x03")])
     assert code == 130
     assert "Traceback" not in shown
+
+
+def test_bytes_that_are_no_text_at_the_prompt_are_a_plain_error(stocked):
+    answers = [(b"(hidden): ", b"abc\xff" + b"defgh\n")]
+    code, shown = talk(stocked, "set", "x", answers=answers)
+    assert code == 2
+    assert "what was typed is not UTF-8 text; nothing was stored" in shown
+    assert "bug" not in shown
+    assert stocked.run("get", "local:x")[0] == 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_prompt_leaves_the_terminal_as_it_was(stocked, number):
+    ours, theirs = pty.openpty()
+    echo = termios.tcgetattr(theirs)[3] & termios.ECHO
+    assert echo
+    process = stocked.start(
+        "set", "x", stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    shown = b""
+    while b"(hidden): " not in shown:
+        shown += os.read(ours, 4096)
+    while termios.tcgetattr(theirs)[3] & termios.ECHO:
+        assert process.poll() is None
+    process.send_signal(number)
+    assert process.wait(timeout=20) == -number
+    assert termios.tcgetattr(theirs)[3] & termios.ECHO == echo
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_on_a_terminal_a_value_is_shown_only_after_yes(stocked):
