@@ -93,7 +93,7 @@ def project_file(cwd: Path) -> Path | None:
 
 def default_ledger_url(environ: Mapping[str, str]) -> str:
     """Give the ledger's place when nothing else is said: SQLite in the user's state directory."""
-    return f"sqlite:///{state_dir(environ) / 'ledger.db'}"
+    return f"sqlite:///{_in_url(state_dir(environ) / 'ledger.db')}"
 
 
 def with_timeout(config: Config, timeout: timedelta, *, origin: Origin) -> Config:
@@ -158,8 +158,13 @@ def _ledger_url(stated: str, environ: Mapping[str, str]) -> str:
     if not stated:
         return default_ledger_url(environ)
     if stated.startswith(_SQLITE_HOME):
-        return f"sqlite:///{home_dir(environ)}/{stated.removeprefix(_SQLITE_HOME)}"
+        return f"sqlite:///{_in_url(home_dir(environ))}/{stated.removeprefix(_SQLITE_HOME)}"
     return stated
+
+
+def _in_url(path: Path) -> str:
+    """Give a path as it stands in a URL; the ledger decodes it."""
+    return str(path).replace("%", "%25").replace("?", "%3F").replace("#", "%23")
 
 
 def _overridden(config: Config, environ: Mapping[str, str]) -> Config:

@@ -24,10 +24,10 @@ _LONGEST_WAIT: Final = timedelta(hours=1)
 def open(url: str, *, lock_timeout: timedelta = timedelta(seconds=5)) -> Ledger:  # noqa: A001 - reads as ledger.open(url)
     """Give the ledger at ``url``. Nothing is read or made before its first use.
 
-    ``sqlite:///ABSOLUTE/path.db`` is a file (``~`` already expanded, nothing percent-decoded);
-    ``sqlite://`` lives in this process's memory and ends with it; ``postgresql://…`` goes to libpq
-    as it is, with its ``sslmode``, service and password files. ``lock_timeout`` bounds the wait for
-    other threads and processes.
+    ``sqlite:///ABSOLUTE/path.db`` is a file (``~`` already expanded; ``%``, ``?`` and ``#`` in
+    it are percent-encoded); ``sqlite://`` lives in this process's memory and ends with it;
+    ``postgresql://…`` goes to libpq as it is, with its ``sslmode``, service and password files.
+    ``lock_timeout`` bounds the wait for other threads and processes.
 
     Raises:
         ConfigError: for a URL or a timeout that cannot be used; the URL is not shown, for it may
@@ -66,9 +66,22 @@ def _open_sqlite(address: Secret, lock_timeout: timedelta) -> Ledger:
         raise _unusable("does not start with sqlite:/// and an absolute path")
     if path.startswith("/~"):
         raise _unusable("holds a '~' that nobody expanded")
-    if path.endswith("/") or not path.isprintable() or "?" in path or "#" in path:
-        raise _unusable("does not end in the path of a file, without '?' and '#'")
+    if "?" in path or "#" in path:
+        raise _unusable("holds '?' or '#', which are written %3F and %23 in a path")
+    if "%" in path:
+        path = _decoded(path)
+    if path.endswith("/") or not path.isprintable():
+        raise _unusable("does not end in the path of a file")
     return SqlLedger(FileLink(path, lock_timeout=lock_timeout))
+
+
+def _decoded(path: str) -> str:
+    import re  # noqa: PLC0415 - few paths need it
+    from urllib.parse import unquote  # noqa: PLC0415 - see above
+
+    if re.search("%(?![0-9A-Fa-f]{2})", path):
+        raise _unusable("holds a '%' that encodes nothing; the character itself is written %25")
+    return unquote(path, errors="surrogateescape")  # refused as unprintable
 
 
 def _unusable(reason: str) -> ConfigError:

@@ -199,7 +199,7 @@ class FileLink(_SqliteLink):
 
     def _open(self) -> sqlite3.Connection:
         place.check_file(self._path)
-        connection = self._new(f"file:{self._path.replace('%', '%25')}?mode=rw")
+        connection = self._new(f"{Path(self._path).as_uri()}?mode=rw")
         try:
             (journal,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
             for pragma in _PRAGMAS:

@@ -3,6 +3,7 @@ import sys
 import traceback
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -150,6 +151,19 @@ def test_a_tilde_in_the_ledger_s_url_is_the_home(world, tmp_path):
     world.user.parent.mkdir(parents=True)
     world.user.write_text('[ledger]\nurl = "sqlite:///~/deep/l.db"\n')
     assert world.load().ledger_url == f"sqlite:///{tmp_path}/home/deep/l.db"
+
+
+@pytest.mark.parametrize("stated", ["", '[ledger]\nurl = "sqlite:///~/x%23.db"\n'])
+def test_a_home_with_marks_of_a_url_in_its_name_is_the_ledger_s_place(tmp_path, stated):
+    home = tmp_path / "h#1?2%3 4"
+    home.mkdir()
+    environ = {"HOME": str(home)}
+    user_file(environ).parent.mkdir(parents=True)
+    user_file(environ).write_text(stated)
+    url = find_and_load(None, environ=environ, cwd=tmp_path).ledger_url
+    place = home / "x#.db" if stated else state_dir(environ) / "ledger.db"
+    assert unquote(url) == f"sqlite:///{place}"
+    assert not {"#", "?"} & set(url)
 
 
 def test_an_argument_changes_one_value_and_its_origin(world):

@@ -32,6 +32,11 @@ PASSWORD = "hunter" + "2" * 20
         "sqlite:////~/ledger.db",
         "sqlite:///a?mode=memory",
         "sqlite:///a#b",
+        "sqlite:///a%b",
+        "sqlite:///a%2",
+        "sqlite:///a%00b",
+        "sqlite:///a%2F",
+        "sqlite:///a%FFb",
         "sqlite:///a\0b",
         "sqlite:///a\nb",
         "sqlite:///a\ud800b",
@@ -77,6 +82,16 @@ def test_both_spellings_of_an_absolute_path_mean_the_same_file(tmp_path, slashes
     ledger.fingerprint(Secret("x"))
     ledger.close()
     assert (tmp_path / "ledger.db").exists()
+
+
+def test_what_a_url_cannot_hold_is_percent_encoded_and_opens_exactly_that_file(tmp_path):
+    folder = tmp_path / "a#b?c%d%41"
+    folder.mkdir(mode=0o700)
+    ledger = secretkit.ledger.open(f"sqlite://{tmp_path}/a%23b%3Fc%25d%2541/ledger.db")
+    ledger.fingerprint(Secret("x"))
+    ledger.close()
+    assert (folder / "ledger.db").exists()
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
