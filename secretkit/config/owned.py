@@ -23,7 +23,7 @@ _WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
 def read_owned(path: Path) -> bytes:
     """Give the bytes of a regular file of at most 1 MiB.
 
-    A symbolic link is followed, and its target and the target's directory are checked as well.
+    A symbolic link is followed; its target, and every directory above either, is checked as well.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -55,7 +55,7 @@ def check_directory(path: Path) -> None:
         FileNotFoundError: if there is none.
     """
     for place in dict.fromkeys((path.absolute(), path.resolve())):
-        problem = _exposed(place, place.stat())
+        problem = _exposed(place, place.stat()) or _exposed_above(place)
         if problem is not None:
             raise problem
 
@@ -69,10 +69,15 @@ def _problem(path: Path, found: os.stat_result) -> ConfigError | None:
             f"is larger than {MOST_BYTES} bytes", hint="name a secretkit.toml", file=str(path)
         )
     target = path.resolve()
-    places = [(target, found), (target.parent, target.parent.stat())]
-    if target != path.absolute():
-        places.append((path.absolute().parent, path.absolute().parent.stat()))
-    return next((bad for place, its in places if (bad := _exposed(place, its))), None)
+    problem = _exposed(target, found)
+    if problem is not None:
+        return problem
+    # Whoever can rename a directory on the way can put another in its place.
+    return _exposed_above(target) or (_exposed_above(path.absolute()) if target != path else None)
+
+
+def _exposed_above(path: Path) -> ConfigError | None:
+    return next((bad for place in path.parents if (bad := _exposed(place, place.stat()))), None)
 
 
 def _exposed(place: Path, found: os.stat_result) -> ConfigError | None:

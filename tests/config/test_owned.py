@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from secretkit.config.owned import MOST_BYTES, read_owned
+from secretkit.config.owned import MOST_BYTES, check_directory, read_owned
 from secretkit.errors import ConfigError
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a file away")
@@ -42,6 +42,22 @@ def test_a_directory_others_can_write_is_refused(file):
     with pytest.raises(ConfigError) as caught:
         read_owned(file)
     assert caught.value.hint == f"chmod go-w {file.parent}"
+
+
+@pytest.mark.parametrize("judge", ["read", "check"])
+def test_a_directory_further_up_that_others_can_write_is_refused(tmp_path, judge):
+    deep = tmp_path / "shared" / "mine" / "deep"
+    deep.mkdir(parents=True)
+    file = deep / "secretkit.toml"
+    file.write_bytes(b"")
+    file.chmod(0o600)
+    assert read_owned(file) == b""
+    (tmp_path / "shared").chmod(0o777)
+    with pytest.raises(ConfigError, match="0777") as caught:
+        read_owned(file) if judge == "read" else check_directory(deep)
+    assert caught.value.hint == f"chmod go-w {tmp_path / 'shared'}"
+    (tmp_path / "shared").chmod(0o1777)
+    assert read_owned(file) == b""
 
 
 def test_a_sticky_directory_is_allowed(file):
