@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from secretkit.cli.output import Cell, print_json, print_rows, prose
 from secretkit.errors import ConfigError
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from secretkit.wiring import Toolkit
 
 __all__ = ["Session", "given_name", "given_ref", "local_ref", "provider_of"]
+
+
+_LONGEST: Final = 512  # characters, what the ledger takes
 
 
 class Session:
@@ -89,7 +92,13 @@ class Session:
 
         Raises:
             LedgerError: if that cannot be written; then the command must not go on.
+            ConfigError: for a name or a reference that is too long for it.
         """
+        if max(len(name), len(ref)) > _LONGEST:
+            raise ConfigError(
+                f"this name or reference is longer than {_LONGEST} characters",
+                hint="give a shorter one: the audit keeps it with each use",
+            )
         from secretkit.ports import AuditEvent  # noqa: PLC0415 - not for help
 
         self.toolkit.ledger().record(

@@ -451,3 +451,20 @@ def test_a_current_directory_that_is_gone_is_said_plainly(stocked, words, code):
     )
     assert answer.returncode == code
     assert b"the current directory is gone\nhint: cd somewhere that exists\n" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("set", "x" * 600, "-"), 2),
+        (("get", "local:" + "x" * 600), 2),
+        (("rm", "x" * 600, "--yes"), 2),
+        (("run", "--env", "V=local:" + "x" * 600, "--", "echo", "started"), 125),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_name_too_long_for_the_audit_is_the_callers_mistake(stocked, words, code):
+    found, out, err = stocked.run(*words, given=b"some-value")
+    assert (found, out) == (code, b"")
+    assert b"longer than 512 characters" in err
+    assert len(err.splitlines()) == 3
