@@ -63,27 +63,27 @@ def load(
     return Toolkit(config, environ=world)
 
 
-def from_refs(
-    kind: str, refs: Mapping[str, str | Sequence[str]], *, policy: LeasePolicy | None = None
-) -> Broker:
+def from_refs(kind: str, refs: Mapping[str, str | Sequence[str]]) -> Broker:
     """Give a broker for references in code, with a ledger in memory.
 
     Raises:
+        ConfigError: if there is no name, or a name without a reference.
         RefError: for a reference that cannot be read.
     """
+    if not refs or not all(refs.values()):
+        raise ConfigError(
+            "each name needs a reference, and there must be a name",
+            hint='Broker.from_refs(claude="env:ANTHROPIC_API_KEY")',
+        )
     credentials = {
         name: CredentialConfig(
             name=name,
             kind=kind,
-            sources=tuple(
-                SecretRef.parse(text) for text in ([given] if isinstance(given, str) else given)
-            ),
+            sources=tuple(map(SecretRef.parse, [given] if isinstance(given, str) else given)),
         )
         for name, given in refs.items()
     }
     made = Config(credentials=MappingProxyType(credentials), ledger_url=_MEMORY)
-    if policy is not None:
-        made = Config(credentials=made.credentials, ledger_url=_MEMORY, policy=policy)
     world = os.environ  # noqa: TID251 - the one place that reads it
     return Toolkit(made, environ=world).broker()
 

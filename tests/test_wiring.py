@@ -243,3 +243,12 @@ def test_what_a_broker_handed_out_is_taken_out_of_logs(home):
     with toolkit(home, text, A_KEY=value) as kit, kit.broker() as broker:
         broker.lease("claude")
         assert value not in default().text(f"oops: {value}")
+
+
+@pytest.mark.parametrize("refs", [{}, {"claude": ""}, {"claude": []}, {"claude": None}])
+def test_references_in_code_that_are_none_are_refused(refs):
+    from secretkit import Broker
+
+    with pytest.raises(ConfigError) as caught:
+        Broker.from_refs(**refs)
+    assert "from_refs" in caught.value.hint

@@ -121,6 +121,11 @@ class Refresher:
             flight.job = None  # the timer for its deadline still holds the flight
             with self._memory.lock:
                 state.hung -= flight.written_off
+                stranded = state.follow if state.flight is None else None
+                if stranded is not None:
+                    state.follow = None
+            if stranded is not None:  # only after a defect: each other way lands or launches it
+                stranded.land(error=overdue(state))
 
     def _landed(self, state: State, flight: Flight, held: Held) -> None:
         with self._memory.lock:

@@ -59,6 +59,22 @@ def test_an_error_that_breaks_our_own_bookkeeping_still_wakes_the_waiter(world):
     assert isinstance(outcome[0], ProviderError | LeaseExpiredError | ProviderTimeoutError)
 
 
+def test_a_401_that_waits_its_turn_wakes_too_when_our_bookkeeping_breaks(world):
+    world.broker.lease("claude")
+    world.source.gate.clear()
+    world.clock.advance(7 * MINUTE)
+    until(lambda: world.source.calls == 2, what="the renewal is under way")
+    thread, outcome = background(lambda: world.broker.refresh("claude", seen=1))
+    state = world.broker.engine._memory.states["claude"]
+    until(lambda: state.follow, what="it waits its turn")
+    error = ProviderError("busy")
+    error.retry_after = 5  # seconds, where a timedelta belongs
+    world.source.fail = error
+    world.source.gate.set()
+    assert ended(thread)
+    assert outcome[0].generation == 1  # what is still valid
+
+
 def test_a_store_that_does_not_take_a_lease_back_holds_up_nobody(world):
     gate = threading.Event()
     world.source.handle = "lease/1"
