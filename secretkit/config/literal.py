@@ -56,11 +56,11 @@ def literal_text(raw: bytes) -> tuple[str, int] | None:
     """Give the rule and the line of the first key-shaped text in a file, or None."""
     if not _LOGIN.search(raw) and not any(map(_ODD.search, _RUN.findall(raw))):
         return None
-    from secretkit.scan.engine import Engine  # noqa: PLC0415 - only files that need it pay
-    from secretkit.scan.rule import built_in_rules  # noqa: PLC0415 - see above
+    from secretkit.scan.finder import Finder  # noqa: PLC0415 - only files that need it pay
+    from secretkit.scan.rule import shape_rules  # noqa: PLC0415 - see above
 
     text = raw.decode(errors="replace")
-    found = next(iter(Engine(built_in_rules()).find(text)), None)
+    found = next(iter(Finder(shape_rules()).find(text)), None)
     if found is None:
         return None
     return found.rule_id, text.count("\n", 0, found.start) + 1

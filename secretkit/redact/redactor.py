@@ -14,8 +14,8 @@ from uuid import UUID
 
 from secretkit.core.secret import Secret
 from secretkit.redact.watched import FAILED, Watched, masked
-from secretkit.scan.engine import Engine
-from secretkit.scan.rule import built_in_rules
+from secretkit.scan.finder import Finder
+from secretkit.scan.rule import shape_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
@@ -39,13 +39,13 @@ class Redactor:
     def __init__(self, *, rules: Iterable[Rule] | None = None) -> None:
         self._watched = Watched()
         self._rules = rules
-        self._made: Engine | None = None
+        self._made: Finder | None = None
 
     @property
-    def _engine(self) -> Engine:
+    def _engine(self) -> Finder:
         # Not functools.cached_property: in Python 3.11 it has a lock, which a fork may copy held.
         if self._made is None:
-            self._made = Engine(built_in_rules() if self._rules is None else self._rules)
+            self._made = Finder(shape_rules() if self._rules is None else tuple(self._rules))
         return self._made
 
     def watch(self, secret: Secret) -> None:

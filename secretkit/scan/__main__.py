@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from secretkit.errors import ScanError
 from secretkit.scan import tree
-from secretkit.scan.engine import Engine
+from secretkit.scan.finder import Finder
 from secretkit.scan.rule import built_in_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from secretkit.scan.engine import Match
+    from secretkit.scan.finder import Span
 
 __all__ = ["main"]
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str], *, out: TextIO, err: TextIO) -> int:
     if missing:
         err.write(f"there is no {_shown(missing[0])}\n")
         return 2
-    engine, found, skipped = Engine(built_in_rules()), 0, 0
+    engine, found, skipped = Finder(built_in_rules()), 0, 0
     for argument in arguments:
         for name, text in _texts(Path(argument)):
             if isinstance(text, ScanError):
@@ -80,7 +80,7 @@ def _texts(path: Path) -> Iterator[tuple[str, str | ScanError]]:
         os.close(descriptor)
 
 
-def _findings(engine: Engine, text: str) -> Iterator[str]:
+def _findings(engine: Finder, text: str) -> Iterator[str]:
     matches = engine.find(text)
     for match in matches:
         start = text.rfind("\n", 0, match.start) + 1
@@ -92,7 +92,7 @@ def _findings(engine: Engine, text: str) -> Iterator[str]:
             yield f"{number}: {match.rule_id}: {_masked(text, matches, start=start, end=end)}"
 
 
-def _masked(text: str, matches: Sequence[Match], *, start: int, end: int) -> str:
+def _masked(text: str, matches: Sequence[Span], *, start: int, end: int) -> str:
     """Give ``text[start:end]`` with every match in it replaced by at most four characters of it."""
     shown: list[str] = []
     for match in matches:  # sorted by start

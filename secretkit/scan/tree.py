@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from secretkit.errors import ScanError
+from secretkit.scan.git import Git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,30 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["MAX_BYTES", "open_beneath", "paths", "read"]
 
 MAX_BYTES: Final = 8 << 20
-_GIT_TIMEOUT: Final = 60.0
-
-# A repository's own configuration may name programs to run (research/security.md, 0.8 and 0.9).
-# With these and an empty environment, `ls-files` ran none of them.
-_GIT: Final = (
-    "--no-optional-locks",
-    "--no-pager",
-    *("-c", "core.fsmonitor=false"),
-    *("-c", "core.hooksPath=/dev/null"),
-    *("-c", "core.attributesFile=/dev/null"),
-    *("-c", "safe.bareRepository=explicit"),
-    *("-c", "protocol.allow=never"),
-    *("-c", "submodule.recurse=false"),
-)
-_ENVIRON: Final = {
-    "PATH": os.defpath,
-    "LC_ALL": "C",
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_OPTIONAL_LOCKS": "0",
-}
 
 
 def paths(folder: Path) -> Iterator[str]:
@@ -59,28 +34,9 @@ def paths(folder: Path) -> Iterator[str]:
 
 
 def _tracked(folder: Path) -> list[str]:
-    git = shutil.which("git", path=os.defpath)
-    if git is None:
-        raise ScanError("git is not installed, and this is a git repository", hint="install git")
     wanted = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".")
-    try:
-        done = subprocess.run(  # noqa: S603 - constant options; the folder is the working directory
-            [git, *_GIT, *wanted],
-            cwd=folder,
-            env=_ENVIRON,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_GIT_TIMEOUT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ScanError(f"git did not run: {type(error).__name__}", hint="try again") from None
-    if done.returncode:
-        raise ScanError(
-            "git could not list the files of this repository",
-            hint="run `git status` in it; a repository of another user must be copied first",
-        )
-    return sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name})
+    names = Git(folder).run(*wanted).split(b"\0")
+    return sorted({os.fsdecode(name) for name in names if name})
 
 
 def _walked(folder: Path, inside: str) -> Iterator[str]:

@@ -11,7 +11,8 @@ from secretkit.config.schema import Config
 from secretkit.core.record import replace
 from secretkit.core.ref import SecretRef
 from secretkit.errors import ConfigError
-from secretkit.scan.rule import built_in_rules
+from secretkit.scan.example import built_in_examples
+from secretkit.scan.rule import shape_rules
 
 PASSWORD = "hunter2"
 
@@ -235,9 +236,12 @@ def test_the_error_of_a_literal_names_its_line_and_the_key_above():
     assert "secretkit set" in error.hint
 
 
-@pytest.mark.parametrize("rule", built_in_rules(), ids=lambda rule: rule.id)
+EXAMPLES = built_in_examples()
+
+
+@pytest.mark.parametrize("rule", shape_rules(), ids=lambda rule: rule.id)
 def test_what_any_rule_of_the_scanner_matches_is_refused(rule):
-    for example in rule.matches:
+    for example in EXAMPLES[rule.id].matches:
         assert "references only" in str(refused(f"# {example}\n"))
 
 
