@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from secretkit.core.record import record
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from secretkit.scan.fingerprint import Fingerprinter
     from secretkit.scan.rule import Rule
 
-__all__ = ["Acceptance", "LiveSecrets", "Result", "Scanner"]
+__all__ = ["WHOLE", "Acceptance", "LiveSecrets", "Result", "Scanner", "Window"]
 
 _DEEPEST: Final = 4
 
@@ -49,6 +50,22 @@ class Result:
     accepted: int = 0
 
 
+class Window(NamedTuple):
+    """Which part of a file some bytes are. Only what starts in ``[start, stop)`` is reported.
+
+    ``line`` is the number of the first line of the bytes; ``before`` how many bytes of that line
+    stand before them, so that columns are right, in bytes, in a line longer than a window.
+    """
+
+    start: int = 0
+    stop: int = sys.maxsize
+    line: int = 1
+    before: int = 0
+
+
+WHOLE: Final = Window()
+
+
 class _Seen(NamedTuple):
     rule: Rule
     confidence: str
@@ -76,14 +93,16 @@ class Scanner:
         self._acceptance = acceptance
         self._live = live
 
-    def scan(self, data: bytes, *, path: str, commit: str | None = None) -> Result:
+    def scan(
+        self, data: bytes, *, path: str, commit: str | None = None, window: Window = WHOLE
+    ) -> Result:
         """Give the findings in ``data``, in order of their place.
 
         Costs one pass over ``data`` and, for each nominated core, one search; decoding is bounded
         by :class:`~secretkit.scan.decode.Budget`. Raises nothing for any ``data``.
         """
         run = _Run(self, Budget(), commit)
-        run.look(data, path=path, depth=0)
+        run.look(data, path=path, depth=0, window=window)
         ordered = sorted(run.findings, key=lambda one: (one.path, one.line, one.column, one.rule))
         return Result(findings=tuple(ordered), skipped=tuple(run.skipped), accepted=run.accepted)
 
@@ -107,6 +126,15 @@ class Scanner:
         return _distinct(found)
 
 
+class _At(NamedTuple):
+    """Where findings are reported: in which bytes, which of them are secret, and what they are."""
+
+    data: bytes
+    path: str
+    spans: Sequence[tuple[int, int]]
+    window: Window
+
+
 class _Run:
     """One scan of one thing and of all that is packed in it."""
 
@@ -118,42 +146,36 @@ class _Run:
         self.skipped: list[Skipped] = []
         self.accepted = 0
 
-    def look(self, data: bytes, *, path: str, depth: int) -> None:
+    def look(self, data: bytes, *, path: str, depth: int, window: Window = WHOLE) -> None:
         scanner = self._scanner
         seen = scanner.seen(data, path=path)
         spans = [(one.start, one.end) for one in seen]
+        at = _At(data, path, spans, window)
         for one in seen:
-            self._report(data, data[one.start : one.end], one, path=path, spans=spans)
+            if window.start <= one.start < window.stop:
+                self._report(data[one.start : one.end], one, at)
         if depth == _DEEPEST:
             return
         for inner in nested(data, path=path, budget=self._budget, skipped=self.skipped):
             if inner.span is None:
                 self.look(inner.data, path=f"{path}{inner.name}", depth=depth + 1)
-            elif not _covered(inner.span, spans):
-                self._inside(data, inner.data, inner.span, path=path, depth=depth + 1)
+            elif window.start <= inner.span[0] < window.stop and not _covered(inner.span, spans):
+                self._inside(inner.data, inner.span, at, depth=depth + 1)
 
-    def _inside(
-        self, outer: bytes, data: bytes, span: tuple[int, int], *, path: str, depth: int
-    ) -> None:
+    def _inside(self, data: bytes, span: tuple[int, int], at: _At, *, depth: int) -> None:
         """Look into what was encoded at ``span``, and report it there, once."""
-        for one in self._scanner.seen(data, path=path):
+        for one in self._scanner.seen(data, path=at.path):
             shown = _Seen(one.rule, one.confidence, *span)
-            self._report(outer, data[one.start : one.end], shown, path=path, spans=[span])
+            value = data[one.start : one.end]
+            self._report(value, shown, at._replace(spans=[*at.spans, span]))
             return
         if depth == _DEEPEST:
             return
-        for inner in nested(data, path=path, budget=self._budget, skipped=self.skipped):
-            self._inside(outer, inner.data, span, path=path, depth=depth + 1)
+        for inner in nested(data, path=at.path, budget=self._budget, skipped=self.skipped):
+            self._inside(inner.data, span, at, depth=depth + 1)
 
-    def _report(
-        self,
-        data: bytes,
-        value: bytes,
-        one: _Seen,
-        *,
-        path: str,
-        spans: Sequence[tuple[int, int]],
-    ) -> None:
+    def _report(self, value: bytes, one: _Seen, at: _At) -> None:
+        data, path = at.data, at.path
         fingerprints = self._scanner._fingerprints.of(value)  # noqa: SLF001 - the same thing
         acceptance = self._scanner._acceptance  # noqa: SLF001 - as above
         if allow.allowed(data, one.start) or (
@@ -162,18 +184,19 @@ class _Run:
             self.accepted += 1
             return
         line, column, end_column = place(data, one.start, one.end)
+        shift = at.window.before if line == 1 else 0
         self.findings.append(
             Finding(
                 rule=one.rule.id,
                 severity=one.rule.severity,
                 confidence=one.confidence,
                 path=path,
-                line=line,
-                column=column,
-                end_column=end_column,
+                line=line + at.window.line - 1,
+                column=column + shift,
+                end_column=end_column + shift,
                 commit=self._commit,
                 fingerprint=fingerprints[0],
-                redacted=redacted(data, one.start, spans),
+                redacted=redacted(data, one.start, sorted(at.spans)),
                 description=one.rule.description,
                 advice=one.rule.advice,
                 live=one.live,
