@@ -23,7 +23,8 @@ class Finding:
     column after the last character. ``path`` is relative to what was scanned, with ``/``; content
     inside an archive follows a ``!``: ``app.zip!conf/prod.env``. ``commit`` is the one that brought
     it, for history scans. ``redacted`` is the line with every secret in it masked. ``fingerprint``
-    is keyed: it tells two secrets apart, for whoever has the key.
+    is keyed: it tells two secrets apart, for whoever has the key. ``accepted`` says what
+    accepts it: ``baseline``, ``comment``, or nothing.
     """
 
     rule: str
@@ -39,6 +40,7 @@ class Finding:
     description: str = ""
     advice: str = ""
     live: Live | None = None
+    accepted: str = ""
 
 
 @record(kw_only=True)

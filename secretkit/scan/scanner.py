@@ -12,6 +12,7 @@ from secretkit.scan.decode import Budget, nested
 from secretkit.scan.finding import Finding, Live, Skipped
 from secretkit.scan.judge import Candidate, judge
 from secretkit.scan.redacted import place, redacted
+from secretkit.scan.summary import ordered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +29,8 @@ _DEEPEST: Final = 4
 class Acceptance(Protocol):
     """Findings that somebody has accepted: a baseline."""
 
-    def accepts(self, path: str, fingerprints: Sequence[str]) -> bool:
-        """Say whether a finding with one of these fingerprints is accepted at ``path``."""
+    def accepts(self, path: str, fingerprints: Sequence[str]) -> str:
+        """Give the fingerprint of these that is accepted at ``path``, or nothing."""
         ...
 
 
@@ -43,11 +44,11 @@ class LiveSecrets(Protocol):
 
 @record(kw_only=True)
 class Result:
-    """What one scan of one thing gave. ``accepted`` counts findings left out, by whom or where."""
+    """What one scan of one thing gave. ``accepted`` are left out of ``findings``."""
 
     findings: tuple[Finding, ...] = ()
     skipped: tuple[Skipped, ...] = ()
-    accepted: int = 0
+    accepted: tuple[Finding, ...] = ()
 
 
 class Window(NamedTuple):
@@ -103,8 +104,11 @@ class Scanner:
         """
         run = _Run(self, Budget(), commit)
         run.look(data, path=path, depth=0, window=window)
-        ordered = sorted(run.findings, key=lambda one: (one.path, one.line, one.column, one.rule))
-        return Result(findings=tuple(ordered), skipped=tuple(run.skipped), accepted=run.accepted)
+        return Result(
+            findings=ordered(run.findings),
+            skipped=tuple(run.skipped),
+            accepted=ordered(run.accepted),
+        )
 
     def seen(self, data: bytes, *, path: str) -> list[_Seen]:
         """Give what is judged a secret in ``data`` itself, without decoding, in order."""
@@ -144,7 +148,7 @@ class _Run:
         self._commit = commit
         self.findings: list[Finding] = []
         self.skipped: list[Skipped] = []
-        self.accepted = 0
+        self.accepted: list[Finding] = []
 
     def look(self, data: bytes, *, path: str, depth: int, window: Window = WHOLE) -> None:
         scanner = self._scanner
@@ -177,15 +181,10 @@ class _Run:
     def _report(self, value: bytes, one: _Seen, at: _At) -> None:
         data, path = at.data, at.path
         fingerprints = self._scanner._fingerprints.of(value)  # noqa: SLF001 - the same thing
-        acceptance = self._scanner._acceptance  # noqa: SLF001 - as above
-        if allow.allowed(data, one.start) or (
-            acceptance is not None and acceptance.accepts(path, fingerprints)
-        ):
-            self.accepted += 1
-            return
+        accepted, known = self._accepted(one, at, fingerprints)
         line, column, end_column = place(data, one.start, one.end)
         shift = at.window.before if line == 1 else 0
-        self.findings.append(
+        (self.accepted if accepted else self.findings).append(
             Finding(
                 rule=one.rule.id,
                 severity=one.rule.severity,
@@ -195,13 +194,28 @@ class _Run:
                 column=column + shift,
                 end_column=end_column + shift,
                 commit=self._commit,
-                fingerprint=fingerprints[0],
+                fingerprint=known,
                 redacted=redacted(data, one.start, sorted(at.spans)),
                 description=one.rule.description,
                 advice=one.rule.advice,
                 live=one.live,
+                accepted=accepted,
             )
         )
+
+    def _accepted(self, one: _Seen, at: _At, fingerprints: Sequence[str]) -> tuple[str, str]:
+        """Say what accepts this, if anything does, and under which fingerprint it is known.
+
+        A value that is in use can be accepted by nobody.
+        """
+        acceptance = self._scanner._acceptance  # noqa: SLF001 - the same thing
+        if one.live is not None:
+            return "", fingerprints[0]
+        if acceptance is not None and (known := acceptance.accepts(at.path, fingerprints)):
+            return "baseline", known
+        if allow.allowed(at.data, one.start, end=one.end):
+            return "comment", fingerprints[0]
+        return "", fingerprints[0]
 
 
 def _covered(span: tuple[int, int], spans: Sequence[tuple[int, int]]) -> bool:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from secretkit.core.record import record
+from secretkit.scan.finding import Finding, Live, Skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from secretkit.scan.finding import Finding, Skipped
+__all__ = ["Summary", "from_plain", "ordered", "plain", "total"]
 
-__all__ = ["Summary", "total"]
+_COUNTS: Final = ("files", "size", "blobs", "commits")
+_FINDING: Final = (
+    *("rule", "severity", "confidence", "path", "line", "column", "end_column", "commit"),
+    *("fingerprint", "redacted", "description", "advice", "accepted"),
+)
 
 
 @record(kw_only=True)
 class Summary:
     """The findings of a scan, in order of path and place, and its counts.
 
-    ``size`` is in bytes. ``accepted`` counts the findings that a baseline or a comment took out.
+    ``size`` is in bytes. ``accepted`` are the findings that a baseline or a comment took out.
     ``blobs`` and ``commits`` count for scans of history.
     """
 
     findings: tuple[Finding, ...] = ()
     skipped: tuple[Skipped, ...] = ()
-    accepted: int = 0
+    accepted: tuple[Finding, ...] = ()
     files: int = 0
     size: int = 0
     blobs: int = 0
@@ -34,16 +39,58 @@ class Summary:
 def total(parts: Iterable[Summary]) -> Summary:
     """Give the sum of ``parts``, in order."""
     parts = list(parts)
-    findings = [finding for part in parts for finding in part.findings]
     skipped = [one for part in parts for one in part.skipped]
     return Summary(
-        findings=tuple(
-            sorted(findings, key=lambda one: (one.path, one.line, one.column, one.rule))
-        ),
+        findings=ordered(one for part in parts for one in part.findings),
         skipped=tuple(sorted(skipped, key=lambda one: (one.path, one.reason))),
-        accepted=sum(part.accepted for part in parts),
+        accepted=ordered(one for part in parts for one in part.accepted),
         files=sum(part.files for part in parts),
         size=sum(part.size for part in parts),
         blobs=sum(part.blobs for part in parts),
         commits=sum(part.commits for part in parts),
     )
+
+
+def plain(summary: Summary) -> dict[str, Any]:
+    """Give ``summary`` as what JSON can hold, for another process or a cache."""
+    return {
+        **{name: getattr(summary, name) for name in _COUNTS},
+        "findings": [_fields(finding) for finding in summary.findings],
+        "accepted": [_fields(finding) for finding in summary.accepted],
+        "skipped": [[one.path, one.reason] for one in summary.skipped],
+    }
+
+
+def from_plain(table: Mapping[str, Any]) -> Summary:
+    """Give the summary that :func:`plain` made ``table`` of.
+
+    Raises:
+        KeyError, TypeError, ValueError: for a table that it did not make.
+    """
+    return Summary(
+        **{name: int(table[name]) for name in _COUNTS},
+        findings=tuple(_finding(one) for one in table["findings"]),
+        accepted=tuple(_finding(one) for one in table["accepted"]),
+        skipped=tuple(Skipped(path=path, reason=reason) for path, reason in table["skipped"]),
+    )
+
+
+def _fields(finding: Finding) -> dict[str, Any]:
+    live = finding.live
+    known = None
+    if live is not None:
+        known = {"credential": live.credential, "generation": live.generation}
+    return {**{name: getattr(finding, name) for name in _FINDING}, "live": known}
+
+
+def _finding(table: Mapping[str, Any]) -> Finding:
+    return Finding(**{**table, "live": Live(**table["live"]) if table["live"] else None})
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Give findings in the one order that every report has."""
+    return tuple(sorted(findings, key=_place))
+
+
+def _place(one: Finding) -> tuple[str, int, int, str, str]:
+    return one.path, one.line, one.column, one.rule, one.commit or ""
