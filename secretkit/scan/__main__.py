@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from secretkit.errors import ScanError
-from secretkit.scan import tree
+from secretkit.scan import listing as tree
 from secretkit.scan.finder import Finder
 from secretkit.scan.rule import built_in_rules
 

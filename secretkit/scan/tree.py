@@ -1,120 +1,201 @@
-"""Tree: which files to read, and reading them without being led out of the tree."""
+"""Tree: scans the files below directories, without being led out of them."""
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import os
 import stat
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from secretkit.errors import ScanError
+from secretkit.scan.beneath import Beneath, open_file
+from secretkit.scan.content import scan_descriptor, scan_text
+from secretkit.scan.finding import Skipped
 from secretkit.scan.git import Git
+from secretkit.scan.pool import spread
+from secretkit.scan.summary import Summary, from_plain, plain, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
-__all__ = ["MAX_BYTES", "open_beneath", "paths", "read"]
+    from secretkit.scan.scanner import Scanner
 
-MAX_BYTES: Final = 8 << 20
+__all__ = ["scan_tree"]
 
-
-def paths(folder: Path) -> Iterator[str]:
-    """Give the files under ``folder``, relative and sorted; links are given, never followed.
-
-    Inside a git repository: what is tracked, and what is new and not ignored.
-
-    Raises:
-        ScanError: if git cannot list a repository.
-    """
-    if any(os.path.lexists(above / ".git") for above in (folder, *folder.parents)):
-        yield from _tracked(folder)
-    else:
-        yield from _walked(folder, "")
+_SHARE: Final = 128  # files a task
+_FANNED: Final = 256  # directories to have before processes walk them on their own
+_ALONE: Final = 64  # so few files are scanned before other processes have started
+_GIT_FOLDER: Final = ".git"
 
 
-def _tracked(folder: Path) -> list[str]:
-    wanted = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".")
-    names = Git(folder).run(*wanted).split(b"\0")
-    return sorted({os.fsdecode(name) for name in names if name})
+class _Task(NamedTuple):
+    """Files of one root by name, or everything below one directory of it."""
+
+    root: int
+    names: tuple[str, ...] = ()
+    below: str | None = None
 
 
-def _walked(folder: Path, inside: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: entry.name)
-    for entry in ordered:
-        name = f"{inside}{entry.name}"
-        if not entry.is_dir(follow_symlinks=False):
-            yield name
-        elif entry.name != ".git":
-            yield from _walked(Path(entry.path), f"{name}/")
+def scan_tree(
+    roots: Sequence[Path],
+    *,
+    scanner: Scanner,
+    workers: int = 1,
+    excluded: Callable[[str], bool] = lambda _: False,
+    progress: Callable[[int, int], None] = lambda _done, _tasks: None,
+) -> Summary:
+    """Scan files and directories and give what was found, with paths as ``roots`` name them.
 
-
-def open_beneath(folder: int, name: str) -> int:
-    """Open ``name`` below the directory ``folder`` (a descriptor) without following any link.
-
-    Gives a descriptor; a FIFO or a device does not block.
+    In a git work tree: what is tracked, and what is new and not ignored. Elsewhere, and in a
+    directory of which git lists nothing: everything but ``.git``. A link is not followed: its
+    target's name is scanned. ``excluded`` is asked about each path; ``progress`` is told how much
+    of the work is done, in no particular unit.
 
     Raises:
-        OSError: also for a link anywhere in ``name``.
+        ScanError: if git cannot list a work tree, or a scanning process dies.
     """
-    *parents, last = name.split("/")
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-    with contextlib.ExitStack() as opened:
-        for part in parents:
-            folder = os.open(part, flags | os.O_DIRECTORY, dir_fd=folder)
-            opened.callback(os.close, folder)
-        return os.open(last, flags | os.O_NONBLOCK, dir_fd=folder)
+    tasks: list[_Task] = []
+    problems: list[Skipped] = []
+    for number, root in enumerate(roots):
+        tasks += _planned(number, root, problems)
+    count = sum(len(task.names) + (_ALONE if task.below is not None else 0) for task in tasks)
+    work = functools.partial(_work, roots=roots, scanner=scanner, excluded=excluded)
+    parts = [Summary(skipped=tuple(problems))]
+    for done, part in enumerate(spread(tasks, work, workers=workers if count > _ALONE else 1), 1):
+        parts.append(from_plain(part))
+        progress(done, len(tasks))
+    return total(parts)
 
 
-def read(folder: int, name: str) -> str | None:
-    """Give the text of a regular file, or None for a link, device, directory or missing file.
-
-    Raises:
-        ScanError: for a file that is too large or cannot be read.
-    """
+def _planned(number: int, root: Path, problems: list[Skipped]) -> list[_Task]:
+    """Give the tasks for one root; what cannot be scanned at all joins ``problems``."""
+    if not root.is_dir():
+        return [_Task(number, (root.name,))]
+    if root.is_symlink():
+        problems.append(Skipped(path=str(root), reason="is a link: name what it leads to"))
+        return []
+    if _in_work_tree(root):
+        wanted = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".")
+        listed = {os.fsdecode(name) for name in Git(root).run(*wanted).split(b"\0") if name}
+        if listed:  # none: the directory itself is ignored, and yet somebody asked for it
+            return list(_shares(number, sorted(listed)))
     try:
-        descriptor = open_beneath(folder, name)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        return _fanned(number, root)
     except OSError as error:
-        if _leads_elsewhere(folder, name):
-            return None
-        raise ScanError(f"cannot be opened: {error.strerror}") from None
-    facts = os.fstat(descriptor)
-    if not stat.S_ISREG(facts.st_mode):
-        os.close(descriptor)
-        return None
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-        if facts.st_size > MAX_BYTES:
-            raise ScanError(f"is larger than {MAX_BYTES >> 20} MiB and was not read")
-        try:
-            content = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise ScanError(f"cannot be read: {error.strerror}") from None
-    if len(content) > MAX_BYTES:
-        raise ScanError(f"grew past {MAX_BYTES >> 20} MiB while it was read")
-    return _text(content)
+        problems.append(Skipped(path=str(root), reason=f"cannot be listed: {error.strerror}"))
+        return []
 
 
-def _leads_elsewhere(folder: int, name: str) -> bool:
-    """Say whether ``name`` is a link or a special file, or lies behind a link."""
-    *parents, last = _prefixes(name)
+def _in_work_tree(root: Path) -> bool:
+    where = root.absolute()
+    return any(os.path.lexists(above / _GIT_FOLDER) for above in (where, *where.parents))
+
+
+def _shares(number: int, names: Sequence[str]) -> Iterator[_Task]:
+    for at in range(0, len(names), _SHARE):
+        yield _Task(number, tuple(names[at : at + _SHARE]))
+
+
+def _fanned(number: int, root: Path) -> list[_Task]:
+    """List directories from the top until there are enough to hand out."""
+    folders, files = [""], list[str]()
+    with Beneath(root) as beneath:
+        at = 0
+        while at < len(folders) and len(folders) - at < _FANNED:
+            inner, leaves = _listed(beneath, folders[at])
+            folders += inner
+            files += leaves
+            at += 1
+    return [*_shares(number, files), *(_Task(number, below=name) for name in folders[at:])]
+
+
+def _listed(beneath: Beneath, folder: str) -> tuple[list[str], list[str]]:
+    """Give the directories and the files in ``folder``, by name from the root, sorted."""
+    inner, leaves = [], []
+    with os.scandir(beneath.folder(folder)) as entries:
+        for entry in entries:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if not entry.is_dir(follow_symlinks=False):
+                leaves.append(name)
+            elif entry.name != _GIT_FOLDER:
+                inner.append(name)
+    return sorted(inner), sorted(leaves)
+
+
+def _work(
+    task: _Task, *, roots: Sequence[Path], scanner: Scanner, excluded: Callable[[str], bool]
+) -> dict[str, Any]:
+    root = roots[task.root]
+    folder = root if root.is_dir() and not root.is_symlink() else root.parent
     try:
-        modes = [os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode for part in parents]
-        if any(stat.S_ISLNK(mode) for mode in modes):
-            return True
-        return not stat.S_ISREG(os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode)
-    except OSError:
-        return False
+        with Beneath(folder) as beneath:
+            run = _Run(beneath, str(folder / "_")[:-1], scanner, excluded)
+            return plain(run.task(task))
+    except OSError as error:
+        reason = f"cannot be opened: {error.strerror}"
+        return plain(Summary(skipped=(Skipped(path=str(root), reason=reason),)))
 
 
-def _prefixes(name: str) -> list[str]:
-    parts = name.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+class _Run(NamedTuple):
+    """Scans below one open root."""
 
+    beneath: Beneath
+    prefix: str
+    scanner: Scanner
+    excluded: Callable[[str], bool]
 
-def _text(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", errors="replace")
-    return content.decode("utf-8", errors="surrogateescape")
+    def task(self, task: _Task) -> Summary:
+        if task.below is not None:
+            return total(self._below(task.below))
+        return total(part for name in task.names for part in self._named(name.rstrip("/")))
+
+    def _below(self, top: str) -> Iterator[Summary]:
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                inner, leaves = _listed(self.beneath, folder)
+            except OSError as error:
+                yield self._skipped(folder, f"cannot be listed: {error.strerror}")
+                continue
+            waiting += reversed(inner)
+            for name in leaves:
+                yield from self._named(name)
+
+    def _named(self, name: str) -> Iterable[Summary]:
+        path = f"{self.prefix}{name}"
+        if self.excluded(path):
+            return ()
+        folder, _, leaf = name.rpartition("/")
+        try:
+            inside = self.beneath.folder(folder)
+        except OSError:
+            return ()  # gone, or behind a link: git still knows it, but it is not in the tree
+        try:
+            descriptor = open_file(inside, leaf)
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            return self._special(inside, leaf, path=path, error=error)
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):  # a submodule, or a repository in this one
+            os.close(descriptor)
+            return self._below(name)
+        return (scan_descriptor(descriptor, path=path, scanner=self.scanner),)
+
+    def _special(self, inside: int, leaf: str, *, path: str, error: OSError) -> Iterable[Summary]:
+        """Scan the target's name of a link; pass over sockets and devices; report the rest."""
+        try:
+            mode = os.stat(leaf, dir_fd=inside, follow_symlinks=False).st_mode
+            if stat.S_ISLNK(mode):
+                target = os.fsencode(os.readlink(leaf, dir_fd=inside))
+                result = scan_text(target, path=path, scanner=self.scanner)
+                return (Summary(findings=result.findings, skipped=result.skipped),)
+        except OSError:
+            return ()
+        if not stat.S_ISREG(mode):
+            return ()
+        reason = f"cannot be opened: {error.strerror}"
+        return (Summary(skipped=(Skipped(path=path, reason=reason),)),)
+
+    def _skipped(self, name: str, reason: str) -> Summary:
+        return Summary(skipped=(Skipped(path=f"{self.prefix}{name}", reason=reason),))

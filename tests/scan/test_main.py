@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from secretkit.scan.__main__ import main
-from secretkit.scan.tree import MAX_BYTES
+from secretkit.scan.listing import MAX_BYTES
 
 KEY = "sk-ant" + "-api03-" + "a1B2" * 24
 

@@ -1,0 +1,121 @@
+"""Content: scans one open file, however large, in bounded memory and time."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+from secretkit.scan.confirm import CORE
+from secretkit.scan.deadline import DeadlineError, deadline
+from secretkit.scan.finding import Skipped
+from secretkit.scan.scanner import Result, Window
+from secretkit.scan.summary import Summary, total
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from secretkit.scan.scanner import Scanner
+
+__all__ = ["LARGEST", "scan_descriptor", "scan_text"]
+
+LARGEST: Final = 256 << 20
+_WINDOW: Final = 4 << 20
+_MARGIN: Final = 8 * CORE  # read on both sides of a window; more than the reach of any rule
+_PACKED: Final = (b"PK\3\4", b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff", b"BZh", b"\xfd7zXZ")
+_UNPACKED: Final = 32 << 20  # what must be read at once to be decoded is at most this large
+
+
+def scan_descriptor(descriptor: int, *, path: str, scanner: Scanner) -> Summary:
+    """Scan a regular file and close it; give nothing for any other kind.
+
+    At most 256 MiB of it are read, 4 MiB at a time; what is left over is reported as skipped.
+    """
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            return Summary()
+        if facts.st_size <= _WINDOW:
+            data = _read(descriptor, facts.st_size + 1)
+            if len(data) <= _WINDOW:
+                return _summary(scan_text(data, path=path, scanner=scanner), size=len(data))
+            os.lseek(descriptor, 0, os.SEEK_SET)  # it grew
+        return _large(descriptor, path=path, scanner=scanner, size=facts.st_size)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        return Summary(skipped=(Skipped(path=path, reason=reason),))
+    finally:
+        os.close(descriptor)
+
+
+def scan_text(data: bytes, *, path: str, scanner: Scanner, window: Window | None = None) -> Result:
+    """Scan bytes within their deadline; what took too long is reported as skipped."""
+    try:
+        with deadline(size=len(data)):
+            if window is None:
+                return scanner.scan(data, path=path)
+            return scanner.scan(data, path=path, window=window)
+    except DeadlineError as error:
+        return Result(skipped=(Skipped(path=path, reason=str(error)),))
+
+
+def _large(descriptor: int, *, path: str, scanner: Scanner, size: int) -> Summary:
+    """Scan a file in windows, or at once if it must be unpacked."""
+    parts: list[Summary] = []
+    head = os.pread(descriptor, 8, 0)
+    if head.startswith(_PACKED):
+        if size <= _UNPACKED:
+            data = _read(descriptor, _UNPACKED)
+            return _summary(scan_text(data, path=path, scanner=scanner), size=len(data))
+        reason = f"is packed and larger than {_UNPACKED >> 20} MiB: not unpacked"
+        parts.append(Summary(skipped=(Skipped(path=path, reason=reason),)))
+    read = 0
+    for data, window, fresh in _windows(descriptor):
+        parts.append(
+            _summary(
+                scan_text(data, path=path, scanner=scanner, window=window), size=fresh, files=0
+            )
+        )
+        read += fresh
+    if read >= LARGEST and os.read(descriptor, 1):
+        reason = f"only the first {LARGEST >> 20} MiB were scanned"
+        parts.append(Summary(skipped=(Skipped(path=path, reason=reason),)))
+    return total([*parts, Summary(files=1)])
+
+
+def _windows(descriptor: int) -> Iterator[tuple[bytes, Window, int]]:
+    """Give overlapping pieces, the part of each that is its own, and how large that part is."""
+    tail, ahead, line, before, done = b"", _read(descriptor, _WINDOW), 1, 0, 0
+    while ahead and done < LARGEST:
+        own = ahead
+        ahead = _read(descriptor, _WINDOW) if done + len(own) < LARGEST else b""
+        data = tail + own + ahead[:_MARGIN]
+        yield data, Window(len(tail), len(tail) + len(own), line, before), len(own)
+        done += len(own)
+        kept = tail + own
+        cut = max(0, len(kept) - _MARGIN)
+        line += kept.count(b"\n", 0, cut)
+        newline = kept.rfind(b"\n", 0, cut)
+        before = cut - newline - 1 if newline >= 0 else before + cut
+        tail = kept[cut:]
+
+
+def _read(descriptor: int, count: int) -> bytes:
+    """Read ``count`` bytes, or to the end of the file."""
+    data = os.read(descriptor, count)
+    while data and len(data) < count:
+        more = os.read(descriptor, count - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def _summary(result: Result, *, size: int, files: int = 1) -> Summary:
+    return Summary(
+        findings=result.findings,
+        skipped=result.skipped,
+        accepted=result.accepted,
+        files=files,
+        size=size,
+    )
