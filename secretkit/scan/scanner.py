@@ -110,10 +110,24 @@ class Scanner:
             accepted=ordered(run.accepted),
         )
 
-    def seen(self, data: bytes, *, path: str) -> list[_Seen]:
-        """Give what is judged a secret in ``data`` itself, without decoding, in order."""
+    def nominate(self, data: bytes) -> list[tuple[int, int]]:
+        """Give (index of a rule, offset) pairs: where in ``data`` a secret may be."""
+        return self._engine.nominate(data)
+
+    def fingerprint(self, value: bytes) -> str:
+        """Give the fingerprint under which a finding of ``value`` is known."""
+        return self._fingerprints.of(value)[0]
+
+    def seen(
+        self, data: bytes, *, path: str, nominated: Sequence[tuple[int, int]] | None = None
+    ) -> list[_Seen]:
+        """Give what is judged a secret in ``data`` itself, without decoding, in order.
+
+        With ``nominated``, only those places are looked at, and what stands in their lines.
+        """
         found: list[_Seen] = []
-        for match in self._confirmer.confirm(data, self._engine.nominate(data)):
+        places = self.nominate(data) if nominated is None else nominated
+        for match in self._confirmer.confirm(data, places):
             rule = self._rules[match.rule]
             candidate = Candidate(
                 rule=rule,
