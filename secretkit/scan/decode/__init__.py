@@ -4,42 +4,86 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from secretkit.core.record import record
+from secretkit.scan.decode.budget import Budget, Nested, SpentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from secretkit.scan.finding import Skipped
 
-__all__ = ["Budget", "Nested", "nested"]
+__all__ = ["HINTS", "Budget", "Nested", "nested"]
 
-_BYTES: Final = 100 << 20
-
-
-class Budget:
-    """How much may still be unpacked from one file, over all depths."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, left: int = _BYTES) -> None:
-        self.left = left
+HINTS: Final = ("base64", "kubernetes", "hex", "percent", "literals", "block")
+_ALL: Final = frozenset(HINTS)
+_RUNS: Final = 4000  # encoded runs looked into in one piece of data
 
 
-@record(kw_only=True)
-class Nested:
-    """Data found inside other data.
+def nested(
+    data: bytes,
+    *,
+    path: str,
+    budget: Budget,
+    skipped: list[Skipped],
+    hints: frozenset[str] = _ALL,
+) -> Iterator[Nested]:
+    """Give what is packed or encoded in ``data``; what goes over the budget joins ``skipped``.
 
-    ``span`` is where the encoded text stands in the outer data, which is where a finding is then
-    reported. Without a span, lines count inside ``data``; ``name`` is then put after the outer
-    path: ``!member`` for a member of an archive, nothing for the same text in another encoding.
+    ``hints`` names the encodings that may be there, for those who know from an engine. Nothing is
+    raised for any ``data``. Costs a look at the first bytes where there is nothing.
     """
+    try:
+        yield from _containers(data, path=path, budget=budget, skipped=skipped)
+        if hints:
+            for count, inner in enumerate(_runs(data, hints)):
+                if count == _RUNS:
+                    break
+                budget.piece(path=path, skipped=skipped)
+                yield inner
+    except SpentError:
+        return
 
-    data: bytes
-    name: str = ""
-    span: tuple[int, int] | None = None
+
+def _containers(
+    data: bytes, *, path: str, budget: Budget, skipped: list[Skipped]
+) -> Iterator[Nested]:
+    if data[:1] in b"P\x1fB\xfd" and len(data) > 1:
+        from secretkit.scan.decode import archive, compressed  # noqa: PLC0415 - few files need them
+
+        if archive.is_zip(data):
+            yield from archive.zipped(data, path=path, budget=budget, skipped=skipped)
+            return
+        kind = compressed.decompressor(data)
+        if kind is not None:
+            yield from compressed.unpacked(data, kind, path=path, budget=budget, skipped=skipped)
+            return
+    if data[257:262] == b"ustar":
+        from secretkit.scan.decode import archive  # noqa: PLC0415 - as above
+
+        yield from archive.tar(data, path=path, budget=budget, skipped=skipped)
+    if b"\0" in data[:512] or data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        from secretkit.scan.decode import text  # noqa: PLC0415 - as above
+
+        plain = text.transcoded(data)
+        if plain is not None:
+            yield Nested(data=plain)
+    elif path.endswith(".ipynb"):
+        from secretkit.scan.decode import text  # noqa: PLC0415 - as above
+
+        if text.is_notebook(data, path=path):
+            yield from text.notebook(data)
 
 
-def nested(data: bytes, *, path: str, budget: Budget, skipped: list[Skipped]) -> Iterator[Nested]:
-    """Give what is packed or encoded in ``data``; what goes over the budget joins ``skipped``."""
-    del data, path, budget, skipped  # the decoders come with their own change
-    yield from ()
+def _runs(data: bytes, hints: frozenset[str]) -> Iterator[Nested]:
+    from secretkit.scan.decode import encoded, joined  # noqa: PLC0415 - few files need them
+
+    finders: Mapping[str, Callable[[bytes], Iterator[Nested]]] = {
+        "base64": encoded.base64_runs,
+        "kubernetes": encoded.kubernetes_values,
+        "hex": encoded.hex_runs,
+        "percent": encoded.percent_runs,
+        "literals": joined.joined_literals,
+        "block": joined.block_values,
+    }
+    for name in HINTS:
+        if name in hints:
+            yield from finders[name](data)
