@@ -1,7 +1,8 @@
 """The one table from error to exit code, and the words for it.
 
-0 done · 1 findings, or a check failed · 2 usage or configuration · 3 denied · 4 a store cannot be
-reached · 5 not found · 6 grant or budget · 7 rotation incomplete · 70 our own defect · 130 Ctrl-C.
+0 done · 1 findings, or a check failed · 2 usage or configuration · 3 denied; for a scan: not
+everything was scanned · 4 a store cannot be reached · 5 not found · 6 grant or budget · 7 rotation
+incomplete · 70 our own defect · 130 Ctrl-C.
 ``run`` passes its child's code through, 128+n for signal n, and uses 125 to 127 for its own
 failures to start, as env(1) and docker do.
 """
@@ -16,6 +17,7 @@ __all__ = [
     "BROKEN_PIPE",
     "CHECK_FAILED",
     "DEFECT",
+    "INCOMPLETE",
     "INTERRUPTED",
     "NOT_EXECUTABLE",
     "NOT_FOUND",
@@ -29,6 +31,7 @@ __all__ = [
 OK: Final = 0
 CHECK_FAILED: Final = 1
 USAGE: Final = 2
+INCOMPLETE: Final = 3
 DEFECT: Final = 70
 NOT_STARTED: Final = 125
 NOT_EXECUTABLE: Final = 126
@@ -51,7 +54,7 @@ _TABLE: Final[tuple[tuple[type[errors.SecretkitError], int, str], ...]] = (
     (errors.RotationError, 7, "the rotation is not complete"),
     (errors.IntegrityError, CHECK_FAILED, "stored bytes are damaged"),
     (errors.LedgerError, 4, "the ledger or the store cannot be used now"),
-    (errors.ScanError, CHECK_FAILED, "not everything was scanned"),
+    (errors.ScanError, INCOMPLETE, "not everything was scanned"),
 )
 
 

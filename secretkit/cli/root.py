@@ -31,6 +31,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "token": ("token", "Print a short-lived credential, for helpers."),
     "lease": ("lease", "Look at leases, or revoke one."),
     "provider": ("provider", "List stores, or test that they answer."),
+    "scan": ("scan", "Find leaked keys in files, staged changes or history."),
     "audit": ("audit", "Read the audit, or verify its chain."),
     "config": ("config", "Show, locate or trust a configuration."),
     "status": ("status", "Show each credential's generation, age and last error."),
@@ -39,8 +40,9 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 _EPILOG: Final = (
-    "Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 denied, 4 store "
-    "unreachable, 5 not found, 6 refused by a grant or budget, 70 a bug, 130 Ctrl-C. "
+    "Exit codes: 0 done, 1 findings or a failed check, 2 usage or configuration, 3 denied or not "
+    "scanned in full, 4 store unreachable, 5 not found, 6 refused by a grant or budget, 70 a bug, "
+    "130 Ctrl-C. "
     "'run' gives its command's code; 125 to 127 mean that it was not started.\n\n"
     "Environment: SECRETKIT_CONFIG, SECRETKIT_LEDGER_URL, SECRETKIT_TIMEOUT, NO_COLOR."
 )

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Fingerprinter"]
+__all__ = ["KEY_BYTES", "Fingerprinter"]
+
+KEY_BYTES: Final = 32
 
 _SHORT: Final = 20
 _CACHED: Final = 4096

@@ -95,7 +95,7 @@ def test_every_error_class_has_its_exit_code():
         "RotationError": 7,
         "LedgerError": 4,
         "IntegrityError": 1,
-        "ScanError": 1,
+        "ScanError": 3,
     }
     assert {name: exits.exit_code(getattr(errors, name)()) for name in errors.__all__} == expected
     assert all(exits.verdict(getattr(errors, name)()) for name in errors.__all__)
