@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import bisect
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from secretkit.core.record import record
 from secretkit.scan import allow
 from secretkit.scan.confirm import Confirmer
+from secretkit.scan.deadline import DeadlineError
 from secretkit.scan.decode import Budget, nested
 from secretkit.scan.finding import Finding, Live, Skipped
 from secretkit.scan.judge import Candidate, judge
-from secretkit.scan.redacted import place, redacted
+from secretkit.scan.redacted import Lines, redacted
+from secretkit.scan.result import WHOLE, Result, Window
 from secretkit.scan.summary import ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from secretkit.scan.engine import Engine
     from secretkit.scan.fingerprint import Fingerprinter
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["WHOLE", "Acceptance", "LiveSecrets", "Result", "Scanner", "Window"]
 
 _DEEPEST: Final = 4
+_MOST: Final = 500  # findings in one thing: each costs a line count and a slow fingerprint
 
 
 class Acceptance(Protocol):
@@ -40,31 +43,6 @@ class LiveSecrets(Protocol):
     def spans(self, data: bytes) -> Sequence[tuple[int, int, Live]]:
         """Give where in ``data`` one of them stands, and which it is."""
         ...
-
-
-@record(kw_only=True)
-class Result:
-    """What one scan of one thing gave. ``accepted`` are left out of ``findings``."""
-
-    findings: tuple[Finding, ...] = ()
-    skipped: tuple[Skipped, ...] = ()
-    accepted: tuple[Finding, ...] = ()
-
-
-class Window(NamedTuple):
-    """Which part of a file some bytes are. Only what starts in ``[start, stop)`` is reported.
-
-    ``line`` is the number of the first line of the bytes; ``before`` how many bytes of that line
-    stand before them, so that columns are right, in bytes, in a line longer than a window.
-    """
-
-    start: int = 0
-    stop: int = sys.maxsize
-    line: int = 1
-    before: int = 0
-
-
-WHOLE: Final = Window()
 
 
 class _Seen(NamedTuple):
@@ -103,7 +81,10 @@ class Scanner:
         by :class:`~secretkit.scan.decode.Budget`. Raises nothing for any ``data``.
         """
         run = _Run(self, Budget(), commit)
-        run.look(data, path=path, depth=0, window=window)
+        try:
+            run.look(data, path=path, depth=0, window=window)
+        except (DeadlineError, _EnoughError) as error:
+            run.skipped.append(Skipped(path=path, reason=str(error)))
         return Result(
             findings=ordered(run.findings),
             skipped=tuple(run.skipped),
@@ -113,6 +94,11 @@ class Scanner:
     def nominate(self, data: bytes) -> list[tuple[int, int]]:
         """Give (index of a rule, offset) pairs: where in ``data`` a secret may be."""
         return self._engine.nominate(data)
+
+    def hints(self, nominated: Iterable[tuple[int, int]]) -> frozenset[str]:
+        """Give the encodings that may be in the data in which these were nominated."""
+        rules = (self._rules[index] for index in {index for index, _ in nominated})
+        return frozenset(rule.id.partition("-")[2] for rule in rules if rule.judged == "hint")
 
     def fingerprint(self, value: bytes) -> str:
         """Give the fingerprint under which a finding of ``value`` is known."""
@@ -127,7 +113,8 @@ class Scanner:
         """
         found: list[_Seen] = []
         places = self.nominate(data) if nominated is None else nominated
-        for match in self._confirmer.confirm(data, places):
+        meant = [place for place in places if self._rules[place[0]].judged != "hint"]
+        for match in self._confirmer.confirm(data, meant):
             rule = self._rules[match.rule]
             candidate = Candidate(
                 rule=rule,
@@ -144,13 +131,23 @@ class Scanner:
         return _distinct(found)
 
 
+class _EnoughError(Exception):
+    """There are more findings in one thing than anybody reads."""
+
+
 class _At(NamedTuple):
-    """Where findings are reported: in which bytes, which of them are secret, and what they are."""
+    """Where findings are reported: in which bytes, which of them are secret, and what they are.
+
+    ``known`` are the findings, by rule and fingerprint, of what this is packed in: the same secret
+    seen again in a decoded form of the same text is not another one.
+    """
 
     data: bytes
     path: str
     spans: Sequence[tuple[int, int]]
     window: Window
+    known: frozenset[tuple[str, str]]
+    lines: Lines
 
 
 class _Run:
@@ -164,39 +161,66 @@ class _Run:
         self.skipped: list[Skipped] = []
         self.accepted: list[Finding] = []
 
-    def look(self, data: bytes, *, path: str, depth: int, window: Window = WHOLE) -> None:
+    def look(
+        self,
+        data: bytes,
+        *,
+        path: str,
+        depth: int,
+        window: Window = WHOLE,
+        known: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
         scanner = self._scanner
-        seen = scanner.seen(data, path=path)
+        nominated = scanner.nominate(data)
+        seen = scanner.seen(data, path=path, nominated=nominated)
         spans = [(one.start, one.end) for one in seen]
-        at = _At(data, path, spans, window)
-        for one in seen:
-            if window.start <= one.start < window.stop:
-                self._report(data[one.start : one.end], one, at)
+        at = _At(data, path, spans, window, known, Lines(data))
+        found = {
+            self._report(data[one.start : one.end], one, at)
+            for one in seen
+            if window.start <= one.start < window.stop
+        }
         if depth == _DEEPEST:
             return
-        for inner in nested(data, path=path, budget=self._budget, skipped=self.skipped):
+        at = at._replace(known=known | found)
+        hints = scanner.hints(nominated)
+        for inner in nested(
+            data, path=path, budget=self._budget, skipped=self.skipped, hints=hints
+        ):
             if inner.span is None:
-                self.look(inner.data, path=f"{path}{inner.name}", depth=depth + 1)
+                within = f"{path}{inner.name}"
+                self.look(inner.data, path=within, depth=depth + 1, known=at.known)
             elif window.start <= inner.span[0] < window.stop and not _covered(inner.span, spans):
                 self._inside(inner.data, inner.span, at, depth=depth + 1)
 
     def _inside(self, data: bytes, span: tuple[int, int], at: _At, *, depth: int) -> None:
         """Look into what was encoded at ``span``, and report it there, once."""
-        for one in self._scanner.seen(data, path=at.path):
+        scanner = self._scanner
+        nominated = scanner.nominate(data)
+        for one in scanner.seen(data, path=at.path, nominated=nominated):
             shown = _Seen(one.rule, one.confidence, *span)
-            value = data[one.start : one.end]
-            self._report(value, shown, at._replace(spans=[*at.spans, span]))
+            spans = sorted([*at.spans, span])
+            self._report(data[one.start : one.end], shown, at._replace(spans=spans))
             return
+        hints = scanner.hints(nominated)
         if depth == _DEEPEST:
             return
-        for inner in nested(data, path=at.path, budget=self._budget, skipped=self.skipped):
+        for inner in nested(
+            data, path=at.path, budget=self._budget, skipped=self.skipped, hints=hints
+        ):
             self._inside(inner.data, span, at, depth=depth + 1)
 
-    def _report(self, value: bytes, one: _Seen, at: _At) -> None:
+    def _report(self, value: bytes, one: _Seen, at: _At) -> tuple[str, str]:
+        """Note a finding, unless it is known, and give what it is known by."""
         data, path = at.data, at.path
+        if len(self.findings) + len(self.accepted) >= _MOST:
+            raise _EnoughError(f"holds more than {_MOST} findings: the rest is not listed")
         fingerprints = self._scanner._fingerprints.of(value)  # noqa: SLF001 - the same thing
+        same = one.rule.id, fingerprints[0]
+        if same in at.known:
+            return same
         accepted, known = self._accepted(one, at, fingerprints)
-        line, column, end_column = place(data, one.start, one.end)
+        line, column, end_column = at.lines.place(one.start, one.end)
         shift = at.window.before if line == 1 else 0
         (self.accepted if accepted else self.findings).append(
             Finding(
@@ -209,13 +233,14 @@ class _Run:
                 end_column=end_column + shift,
                 commit=self._commit,
                 fingerprint=known,
-                redacted=redacted(data, one.start, sorted(at.spans)),
+                redacted=redacted(data, one.start, _near(at.spans, one.start)),
                 description=one.rule.description,
                 advice=one.rule.advice,
                 live=one.live,
                 accepted=accepted,
             )
         )
+        return same
 
     def _accepted(self, one: _Seen, at: _At, fingerprints: Sequence[str]) -> tuple[str, str]:
         """Say what accepts this, if anything does, and under which fingerprint it is known.
@@ -232,8 +257,18 @@ class _Run:
         return "", fingerprints[0]
 
 
+def _near(
+    spans: Sequence[tuple[int, int]], at: int, *, count: int = 32
+) -> Sequence[tuple[int, int]]:
+    """Give the spans around ``at``, of all of them in order: no line is shown further."""
+    place = bisect.bisect(spans, (at, sys.maxsize))
+    return spans[max(0, place - count) : place + count]
+
+
 def _covered(span: tuple[int, int], spans: Sequence[tuple[int, int]]) -> bool:
-    return any(start < span[1] and span[0] < end for start, end in spans)
+    """Say whether ``span`` touches one of ``spans``, which are in order and apart."""
+    place = bisect.bisect_left(spans, (span[1], 0))
+    return place > 0 and spans[place - 1][1] > span[0]
 
 
 def _distinct(found: list[_Seen]) -> list[_Seen]:
@@ -243,7 +278,9 @@ def _distinct(found: list[_Seen]) -> list[_Seen]:
         key=lambda one: (one.rule.judged == "value", levels.index(one.confidence), one.start)
     )
     kept: list[_Seen] = []
+    spans: list[tuple[int, int]] = []
     for one in found:
-        if not any(one.start < other.end and other.start < one.end for other in kept):
+        if not _covered((one.start, one.end), spans):
             kept.append(one)
+            bisect.insort(spans, (one.start, one.end))
     return sorted(kept, key=lambda one: one.start)
