@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ __all__ = ["Lines", "redacted"]
 _AROUND: Final = 60
 _PREFIX: Final = 4
 _SHORT: Final = 3
+_NEAR: Final = 64  # secrets before and after a finding that are looked for in its line
 _LONG: Final = 24  # four characters of anything shorter would give too much away
 _MASK: Final = "…"
 _FURTHEST: Final = 1 << 12
@@ -53,7 +55,7 @@ def _length(text: bytes) -> int:
 def redacted(data: bytes, at: int, spans: Sequence[tuple[int, int]]) -> str:
     """Give at most 60 bytes either side of ``at`` in its line, each of ``spans`` masked.
 
-    ``spans`` are in order. Whatever stands at one of them is masked wherever else it is repeated.
+    ``spans`` are in order. What stands at the 64 next ones is masked wherever else it is repeated.
     Of a secret of 24 bytes or more the first four characters are shown, at its own place only.
     The text is safe to print: what is not printable is replaced by ``?``.
     """
@@ -62,9 +64,11 @@ def redacted(data: bytes, at: int, spans: Sequence[tuple[int, int]]) -> str:
     reach = max(ends, default=at)
     stop = data.find(b"\n", at, reach + _AROUND)
     high = stop if stop >= 0 else min(reach + _AROUND, len(data))
-    own = set(spans)
+    middle = bisect.bisect_left(spans, (at,))
+    near = spans[max(0, middle - _NEAR) : middle + _NEAR]
+    own = set(near)
     shown: list[str] = []
-    for start, end in sorted(own.union(_repeated(data, low, high, spans))):
+    for start, end in sorted(own.union(_repeated(data, low, high, near))):
         if end > low and start < high:
             whole = (start, end) in own and start >= low and end - start >= _LONG
             shown.append(_printable(data[low:start]) if start > low else "")
