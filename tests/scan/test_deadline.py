@@ -18,22 +18,22 @@ def test_work_that_is_quick_is_left_alone():
 
 @pytest.fixture
 def alarm():
-    theirs = signal.setitimer(signal.ITIMER_REAL, 0)
+    theirs = signal.setitimer(signal.ITIMER_PROF, 0)
     yield
-    signal.setitimer(signal.ITIMER_REAL, *theirs)
+    signal.setitimer(signal.ITIMER_PROF, *theirs)
 
 
 def test_no_timer_is_left_running(alarm):
     with deadline(size=0):
         pass
-    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert signal.getitimer(signal.ITIMER_PROF) == (0, 0)
 
 
 def test_a_timer_of_others_runs_on(alarm):
-    signal.setitimer(signal.ITIMER_REAL, 50, 7)
+    signal.setitimer(signal.ITIMER_PROF, 50, 7)
     with deadline(size=0):
         threading.Event().wait(0.1)
-    left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+    left, interval = signal.setitimer(signal.ITIMER_PROF, 0)
     assert 40 < left < 50
     assert interval == 7
 
@@ -47,15 +47,15 @@ def test_an_expression_that_runs_away_is_ended():
 
 
 def test_the_handler_of_others_is_put_back():
-    before = signal.getsignal(signal.SIGALRM)
+    before = signal.getsignal(signal.SIGPROF)
     with deadline(size=10):
-        assert signal.getsignal(signal.SIGALRM) is not before
-    assert signal.getsignal(signal.SIGALRM) is before
+        assert signal.getsignal(signal.SIGPROF) is not before
+    assert signal.getsignal(signal.SIGPROF) is before
 
 
 def test_a_larger_piece_has_more_time():
     with deadline(size=8 << 20):
-        left, _ = signal.getitimer(signal.ITIMER_REAL)
+        left, _ = signal.getitimer(signal.ITIMER_PROF)
     assert 15 < left <= 18
 
 
@@ -64,7 +64,7 @@ def test_beside_the_main_thread_there_is_none(alarm):
 
     def work():
         with deadline(size=0):
-            seen.append(signal.getitimer(signal.ITIMER_REAL))
+            seen.append(signal.getitimer(signal.ITIMER_PROF))
 
     thread = threading.Thread(target=work)
     thread.start()
