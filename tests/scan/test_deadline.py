@@ -34,7 +34,7 @@ def test_a_timer_of_others_runs_on(alarm):
     with deadline(size=0):
         threading.Event().wait(0.1)
     left, interval = signal.setitimer(signal.ITIMER_PROF, 0)
-    assert 40 < left < 50
+    assert 40 < left < 51  # the kernel rounds up to its tick
     assert interval == 7
 
 
@@ -56,7 +56,7 @@ def test_the_handler_of_others_is_put_back():
 def test_a_larger_piece_has_more_time():
     with deadline(size=8 << 20):
         left, _ = signal.getitimer(signal.ITIMER_PROF)
-    assert 15 < left <= 18
+    assert 15 < left < 19
 
 
 def test_beside_the_main_thread_there_is_none(alarm):
