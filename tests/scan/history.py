@@ -14,7 +14,7 @@ from secretkit.scan.scanner import Scanner
 from secretkit.scan.store import open_repository
 
 if TYPE_CHECKING:
-    import random
+    import random  # noqa: TID251 - seeded, so that a failure can be repeated
     from pathlib import Path
 
     from secretkit.scan.summary import Summary
