@@ -113,10 +113,10 @@ def read_plain(path: str, *, largest: int = _LARGEST) -> bytes | None:
     except OSError as error:
         reason = "is a link" if os.path.islink(path) else f"cannot be opened: {error.strerror}"  # noqa: PTH114 - no pathlib on a hook's way
         raise ConfigError(reason, file=path, hint=_REGULAR) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ConfigError("is not a regular file", file=path, hint=_REGULAR)
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise ConfigError("is not a regular file", file=path, hint=_REGULAR)
         data = file.read(largest + 1)
     if len(data) > largest:
         raise ConfigError(f"is larger than {largest >> 20} MiB", file=path, hint=_REGULAR)
