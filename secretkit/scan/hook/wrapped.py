@@ -1,0 +1,137 @@
+"""Wrapped: says cheaply whether text may hold other text that a decoder would take out of it.
+
+A yes costs a full scan, 30 ms; a no must be right: it speaks for every decoder in
+:mod:`secretkit.scan.decode`. No re here, and no line is looked at alone unless it must be.
+"""
+
+from __future__ import annotations
+
+from binascii import Error, a2b_base64
+
+__all__ = ["encoded", "joined", "packed"]
+
+_HEADS = (b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\xff\xfe", b"\xfe\xff", b"\x28\xb5\x2f\xfd")
+_USTAR = slice(257, 262)
+_SHORT, _LONG = 12, 40  # characters: what a Secret of Kubernetes may hold, and what anything may
+_WORDS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
+_SPACED = bytes(byte if byte in _WORDS else 0x20 for byte in range(256))
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+_NOT_HEX = b"0123456789abcdefABCDEF"
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+_GZIP, _ZIP = b"H4sI", b"UEsDB"  # how they begin in base64
+_QUOTES = bytes.maketrans(b"'`", b'""')
+_QUOTE = b'"'
+_BLANK, _PREFIX = b" \t\r", b"rbufRBUF@$"
+_JOINS = (b'"+"', b'"."', b'".."', b'"&"', b'"||"', b'"<>"', b'"\\"')
+_OPERATORS = b"+.&|<>\\"
+_HEADERS = (b":|", b":>", b"=|", b"=>")
+_INDICATOR = b"0123456789+-"
+_LEAST_BLOCK = 8
+
+
+def packed(data: bytes, *, path: bytes) -> bool:
+    """Say whether ``data`` as a whole is packed, or text in another encoding than UTF-8."""
+    if data.startswith(_HEADS) or data[_USTAR] == b"ustar":
+        return True
+    return path.endswith(b".ipynb") or b"\0" in data
+
+
+def encoded(text: bytes) -> bool:
+    """Say whether base64, hexadecimal or percent-encoded text is in ``text``. 10 ms a MB."""
+    for piece in text.split(b"%")[1:]:
+        try:
+            if int(piece[:2], 16) >= 0x20:  # noqa: PLR2004 - the first that prints
+                return True
+        except ValueError:
+            continue
+    runs = [run for run in text.translate(_SPACED).split() if len(run) >= _SHORT]
+    return any(_is_encoded(run) for run in runs)
+
+
+def _is_encoded(run: bytes) -> bool:
+    if len(run) < _LONG:
+        return not (run.islower() or run.isupper()) and _holds_text(run)
+    if not run.translate(None, _NOT_HEX):
+        text = run.decode("ascii")
+        return any(
+            _is_text(bytes.fromhex(text[at : len(run) - (len(run) - at) % 2])) for at in (0, 1)
+        )
+    if _GZIP in run or _ZIP in run:
+        return True
+    # A line of a longer run may begin anywhere in a group of four.
+    return any(_holds_text(run[at:]) for at in range(4))
+
+
+def _holds_text(run: bytes) -> bool:
+    run = run.translate(_STANDARD)
+    try:
+        return _is_text(a2b_base64(run[: len(run) - (len(run) % 4 == 1)] + b"=" * (-len(run) % 4)))
+    except Error:
+        return False
+
+
+def _is_text(content: bytes) -> bool:
+    return len(content.translate(None, _PRINTABLE)) * 20 <= len(content)
+
+
+def joined(lines: list[bytes], *, known: frozenset[bytes]) -> bool:
+    """Say whether a value in pieces may be there, at least one of them not in ``known`` lines.
+
+    Pieces are literals with an operator or a line break between them, or lines of a YAML block.
+    """
+    text = b"\n".join(lines).translate(_QUOTES, _BLANK)
+    if any(join in text.translate(None, _PREFIX) for join in _JOINS) and any(
+        _literals(line) for line in lines if line not in known
+    ):
+        return True
+    if _QUOTE + b"\n" + _QUOTE in text.translate(None, _OPERATORS + _PREFIX) and any(
+        _continued(first, second)
+        for first, second in zip(lines, lines[1:], strict=False)  # noqa: RUF007 - no itertools
+        if first not in known or second not in known
+    ):
+        return True
+    plain = text.translate(None, _INDICATOR)
+    return any(header + b"\n" in plain for header in _HEADERS) and _block(lines, known)
+
+
+def _literals(line: bytes) -> bool:
+    """Say whether two literals of two characters or more, without a space, are joined."""
+    pieces = line.translate(_QUOTES).split(_QUOTE)
+    for before, between, after in zip(pieces, pieces[1:], pieces[2:], strict=False):
+        flat = b'"' + between.translate(None, _BLANK + _PREFIX) + b'"'
+        if flat in _JOINS and _solid(before) and _solid(after):
+            return True
+    return False
+
+
+def _solid(piece: bytes) -> bool:
+    return len(piece) > 1 and b" " not in piece and b"," not in piece
+
+
+def _continued(first: bytes, second: bytes) -> bool:
+    """Say whether a literal ends the one line and another begins the next."""
+    ends = first.translate(_QUOTES).rstrip(_BLANK + _OPERATORS)
+    begins = second.translate(_QUOTES).lstrip(_BLANK + _OPERATORS + _PREFIX)
+    if not (ends.endswith(_QUOTE) and begins.startswith(_QUOTE)):
+        return False
+    return _solid(ends[:-1].rpartition(_QUOTE)[2]) and _solid(begins[1:].partition(_QUOTE)[0])
+
+
+def _block(lines: list[bytes], known: frozenset[bytes]) -> bool:
+    """Say whether two lines without spaces follow a line that ends like the head of a block."""
+    fresh = within = False
+    count = 0
+    for line in lines:
+        bare = line.rstrip(_BLANK)
+        if bare.rstrip(_INDICATOR).translate(None, _BLANK).endswith(_HEADERS):
+            within, count, fresh = True, 0, line not in known
+            continue
+        inner = bare.lstrip(b" \t")
+        solid = len(inner) >= _LEAST_BLOCK and len(inner) < len(bare)
+        if not (within and solid) or b" " in inner or b"\t" in inner:
+            within = False
+            continue
+        count, fresh = count + 1, fresh or line not in known
+        if count > 1 and fresh:
+            return True
+    return False
