@@ -32,6 +32,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "lease": ("lease", "Look at leases, or revoke one."),
     "provider": ("provider", "List stores, or test that they answer."),
     "scan": ("scan", "Find leaked keys in files, staged changes or history."),
+    "hook": ("hook", "Stop commits and pushes that bring leaked keys."),
     "audit": ("audit", "Read the audit, or verify its chain."),
     "config": ("config", "Show, locate or trust a configuration."),
     "status": ("status", "Show each credential's generation, age and last error."),
