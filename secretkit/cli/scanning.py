@@ -12,21 +12,24 @@ from typing import TYPE_CHECKING, Any, Final
 from secretkit import __version__
 from secretkit.cli import exits
 from secretkit.cli.output import is_terminal
+from secretkit.cli.progress import progress
 from secretkit.config.place import state_dir
 from secretkit.core.record import replace
 from secretkit.errors import ConfigError, ScanError
-from secretkit.scan.acceptance import read_baseline
+from secretkit.scan.acceptance import read_baseline, read_revision
 from secretkit.scan.baseline import NAME, Baseline
+from secretkit.scan.engine.cache import default_folder
 from secretkit.scan.finding import Skipped
+from secretkit.scan.git import Git
 from secretkit.scan.keyfile import user_key
 from secretkit.scan.report import Report, render
 from secretkit.scan.report.shown import shown
 from secretkit.scan.report.text import counts, lines
-from secretkit.scan.rule import built_in_rules, parse_rules
+from secretkit.scan.rule import parse_rules
 from secretkit.scan.run import CONFIDENCES, EVERYTHING, Run, Settings, root_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from secretkit.cli.session import Session
     from secretkit.scan.rule import Rule
@@ -52,14 +55,16 @@ class Scanning:
         """Scan, report, and give the exit code."""
         self._check_paths()
         started = time.monotonic()
-        run = Run(self._settings())
-        summary = self._scan(run)
+        with progress(self._session, title="scanning") as step:
+            run = Run(self._settings(step))
+            summary = self._scan(run)
         if self._options["accept"]:
             summary = self._accept(run, summary)
         seconds = time.monotonic() - started
         report = Report(summary=summary, seconds=seconds, version=__version__)
         self._write(report)
         self._session.say(counts(report))
+        self._tell_fresh(run)
         self._tell_unused(run, summary)
         return exits.CHECK_FAILED if summary.findings else self._complete(summary)
 
@@ -80,7 +85,7 @@ class Scanning:
                     hint="name files or directories; for standard input: secretkit scan --stdin",
                 )
 
-    def _settings(self) -> Settings:
+    def _settings(self, step: Callable[[int, int], None]) -> Settings:
         table = self._config.scan
         odd = sorted(table.keys() - _KEYS)
         if odd:
@@ -90,10 +95,14 @@ class Scanning:
             raise self._wrong("confidence", f"is none of {', '.join(CONFIDENCES)}")
         baseline = self._baseline()
         return Settings(
-            rules=self._rules(),
-            key=self._key(baseline),
             root=self._root,
+            here=self._root if self._of_git() else self._session.cwd,
             baseline=baseline,
+            key=self._key(baseline),
+            own_rules=self._rules(),
+            cache=default_folder(self._session.environ),
+            notice=self._session.say,
+            progress=step,
             honoured=self._honoured(),
             confidence=confidence,
             exclude=(*self._listed("exclude"), *self._options["exclude"]),
@@ -113,7 +122,7 @@ class Scanning:
     def _rules(self) -> tuple[Rule, ...]:
         own = self._config.file.parent if self._config.file else Path()
         files = [own / name for name in self._listed("rules")] + [*self._options["rules"]]
-        rules = list(built_in_rules())
+        rules: list[Rule] = []
         for file in files:
             try:
                 text = file.read_text(encoding="utf-8")
@@ -137,13 +146,12 @@ class Scanning:
     def _baseline(self) -> Baseline:
         base = self._options["base"]
         if base:
-            from secretkit.scan.acceptance import read_revision  # noqa: PLC0415 - see below
-            from secretkit.scan.git import Git  # noqa: PLC0415 - a tree may have no git
-
             return read_revision(Git(self._root), base)
         given = self._options["baseline"]
         if given is not None and not self._options["accept"] and not given.exists():
             raise ConfigError("there is no such file", file=str(given), hint="--baseline FILE")
+        if self._options["staged"] and given is None:
+            return read_revision(Git(self._root), "")  # what is staged, as for all else
         return read_baseline(self._file())
 
     def _key(self, baseline: Baseline) -> bytes:
@@ -167,11 +175,20 @@ class Scanning:
             )
         return left
 
+    def _tell_fresh(self, run: Run) -> None:
+        """Name what is accepted by the very change that brings it: somebody should look."""
+        for one in run.fresh[:_SHOWN]:
+            place = f"{shown(one.path)}:{one.line}: {one.rule}"
+            self._session.say(f"accepted in this very change, by {one.accepted}: {place}")
+        if len(run.fresh) > _SHOWN:
+            self._session.say(f"… and {len(run.fresh) - _SHOWN} more")
+
     def _tell_unused(self, run: Run, summary: Summary) -> None:
         """Name the entries of the baseline that nothing needed in a scan of the whole tree."""
         whole = self._paths() == (Path(),) and Path.cwd() == self._root
-        modes = (self._options["staged"], self._options["stdin"], self._options["history"])
-        if not whole or modes != (False, False, None) or run.settings.exclude or summary.skipped:
+        if self._of_git() or self._options["stdin"] or run.settings.exclude or summary.skipped:
+            return
+        if not whole:
             return
         unused = run.unused(summary)
         for one in unused[:_SHOWN]:
@@ -184,12 +201,15 @@ class Scanning:
     def _scan(self, run: Run) -> Summary:
         if self._options["stdin"]:
             return self._stdin(run)
-        if self._options["staged"] or self._options["history"] is not None:
-            raise ScanError("not built yet", hint="scan the tree")
-        from secretkit.cli.progress import progress  # noqa: PLC0415 - not for standard input
+        if self._options["staged"]:
+            return run.staged()
+        if self._options["history"] is not None:
+            return run.history(self._options["history"])
+        return run.tree(self._paths())
 
-        with progress(self._session, title="scanning") as step:
-            return run.tree(self._paths(), progress=step)
+    def _of_git(self) -> bool:
+        """Say whether paths come from git, which counts them from the top."""
+        return self._options["staged"] or self._options["history"] is not None
 
     def _stdin(self, run: Run) -> Summary:
         name = self._options["name"] or "stdin"

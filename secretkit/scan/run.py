@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from secretkit.core.record import record, replace
 from secretkit.errors import ConfigError
-from secretkit.scan.acceptance import read_baseline, write_baseline
+from secretkit.scan.acceptance import read_baseline, read_revision, write_baseline
 from secretkit.scan.baseline import Located
 from secretkit.scan.content import scan_text
-from secretkit.scan.engine import open_engine
+from secretkit.scan.engine import open_built_in, open_engine
 from secretkit.scan.fingerprint import Fingerprinter
+from secretkit.scan.git import Git
+from secretkit.scan.rule import built_in_rules
 from secretkit.scan.scanner import Scanner
 from secretkit.scan.summary import Summary, ordered
 from secretkit.scan.tree import scan_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
 
     from secretkit.scan.baseline import Baseline, Entry
+    from secretkit.scan.engine import Engine
+    from secretkit.scan.finding import Finding
     from secretkit.scan.rule import Rule
     from secretkit.scan.scanner import LiveSecrets
 
@@ -32,22 +36,32 @@ _MOST_WORKERS: Final = 8
 _LONGEST: Final = 200
 
 
+def _silent(*_: object) -> None:
+    """Tell nobody."""
+
+
 @record(kw_only=True)
 class Settings:
     """How to scan, whatever is scanned.
 
-    ``key`` is for fingerprints where the baseline has no key of its own. ``honoured`` is which
-    acceptances count: ``baseline``, ``comment``. ``exclude`` is gitignore patterns.
+    ``root`` is where the baseline and ``exclude``, gitignore patterns, count paths from; ``here``
+    is where the paths of findings count from. ``key`` is for fingerprints where the baseline has
+    no key. ``honoured`` is which acceptances count: ``baseline``, ``comment``. ``own_rules`` come
+    after the built-in ones. ``cache`` keeps compiled rules; ``notice`` is told of long work.
     """
 
-    rules: Sequence[Rule]
-    key: bytes
     root: Path
+    here: Path
     baseline: Baseline
+    key: bytes
     honoured: Collection[str] = EVERYTHING
     confidence: str = "medium"
     exclude: Sequence[str] = ()
+    own_rules: Sequence[Rule] = ()
     live: LiveSecrets | None = None
+    cache: str | None = None
+    notice: Callable[[str], object] = _silent
+    progress: Callable[[int, int], None] = _silent
 
 
 class Run:
@@ -55,30 +69,31 @@ class Run:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._cwd = Path.cwd()
+        self.fresh: tuple[Finding, ...] = ()
         self._keys = settings.baseline.keys or (settings.key,)
         self._located = Located(settings.baseline, locate=self._locate)
+        self._rules, engine = _engine(settings)
         self._excluded = _excluding(settings.exclude)
+        acceptance = self._located if "baseline" in settings.honoured else None
+        prints = Fingerprinter(self._keys)
         self.scanner = Scanner(
-            settings.rules,
-            engine=open_engine(settings.rules),
-            fingerprints=Fingerprinter(self._keys),
-            acceptance=self._located if "baseline" in settings.honoured else None,
+            self._rules,
+            engine=engine,
+            fingerprints=prints,
+            acceptance=acceptance,
             live=settings.live,
         )
+        self._plain = Scanner(self._rules, engine=engine, fingerprints=prints)
 
     def _locate(self, path: str) -> str:
-        """Give the path from the root, which is what a baseline and ``exclude`` speak of."""
-        if self._cwd == self.settings.root and not path.startswith(("/", "../", "./")):
+        """Give the path from the root."""
+        if self.settings.here == self.settings.root and not path.startswith(("/", "../", "./")):
             return path
-        return os.path.relpath(self._cwd / path, self.settings.root)
+        return os.path.relpath(self.settings.here / path, self.settings.root)
 
-    def tree(
-        self,
-        paths: Sequence[Path],
-        *,
-        progress: Callable[[int, int], None] = lambda _done, _tasks: None,
-    ) -> Summary:
+    # Sources
+
+    def tree(self, paths: Sequence[Path]) -> Summary:
         """Scan files and directories; see :func:`~secretkit.scan.tree.scan_tree`."""
         excluded = self._excluded
         found = scan_tree(
@@ -86,7 +101,7 @@ class Run:
             scanner=self.scanner,
             workers=workers(),
             excluded=(lambda path: excluded(self._locate(path))) if excluded else lambda _: False,
-            progress=progress,
+            progress=self.settings.progress,
         )
         return self.settled(found)
 
@@ -103,15 +118,78 @@ class Run:
             )
         )
 
+    def staged(self) -> Summary:
+        """Scan what is staged in the repository at the root; ``fresh`` is what that accepts anew.
+
+        Raises:
+            ScanError: if git fails.
+        """
+        from secretkit.scan import staged as source  # noqa: PLC0415 - one of four sources
+        from secretkit.scan.objects import Objects  # noqa: PLC0415 - see above
+
+        git = Git(self.settings.root)
+        with Objects(git) as objects:
+            what, means = source.staged(git), source.Means(self.scanner, self._plain, objects)
+            wanted = None
+            if self._excluded is not None:
+                excluded = self._excluded
+                wanted = {one.path for one in what.changes if not excluded(one.path)}
+            found = source.scan_staged(what, means=means, only=wanted)
+            new = source.without_old(found.accepted, what.known, means=means)
+        found = self.settled(replace(found, accepted=new))
+        head = not git.ask("rev-parse", "--verify", "--quiet", "HEAD^{commit}")[0]
+        self.fresh = self._anew(found, read_revision(git, "HEAD") if head else None)
+        return found
+
+    def history(self, wanted: str) -> Summary:
+        """Scan every blob of the repository at the root, or those of a range; see ``History``.
+
+        Raises:
+            ScanError: if there is no such range, or git fails.
+        """
+        from secretkit.scan.history import History  # noqa: PLC0415 - one of four sources
+
+        git = Git(self.settings.root)
+        found = History(
+            git,
+            make_scanner=lambda: self.scanner,
+            rules=self._rules,
+            workers=workers(),
+            progress=self.settings.progress,
+        ).scan(wanted)
+        if self._excluded is not None:
+            excluded = self._excluded
+            found = replace(
+                found,
+                findings=tuple(one for one in found.findings if not excluded(one.path)),
+                accepted=tuple(one for one in found.accepted if not excluded(one.path)),
+            )
+        found = self.settled(found)
+        old, dots, _ = wanted.partition("..")
+        if dots:
+            self.fresh = self._anew(found, read_revision(git, old or "HEAD"))
+        return found
+
     def settled(self, summary: Summary) -> Summary:
         """Drop what is less sure than wanted, and count only the acceptances that are honoured."""
         wanted = CONFIDENCES[CONFIDENCES.index(self.settings.confidence) :]
+        honoured = self.settings.honoured
         sure = [one for one in (*summary.findings, *summary.accepted) if one.confidence in wanted]
-        kept = [one for one in sure if one.accepted in self.settings.honoured]
-        found = [
-            replace(one, accepted="") for one in sure if one.accepted not in self.settings.honoured
-        ]
+        kept = [one for one in sure if one.accepted in honoured]
+        found = [replace(one, accepted="") for one in sure if one.accepted not in honoured]
         return replace(summary, findings=ordered(found), accepted=ordered(kept))
+
+    # What is accepted
+
+    def _anew(self, summary: Summary, before: Baseline | None) -> tuple[Finding, ...]:
+        """Give what was accepted by what this change itself brings."""
+        known = {(one.fingerprint, one.path) for one in before.entries} if before else set()
+        entries = [(self._located.entry(one, reason=""), one) for one in summary.accepted]
+        return tuple(
+            one
+            for entry, one in entries
+            if one.accepted == "comment" or (entry.fingerprint, entry.path) not in known
+        )
 
     def unused(self, summary: Summary) -> list[Entry]:
         """Give the baseline's entries that accepted nothing in this scan."""
@@ -130,12 +208,11 @@ class Run:
         if dead:
             entries = [self._located.entry(one, reason=reason) for one in dead]
             write_baseline(file, read_baseline(file).with_entries(entries, key=self._keys[0]))
+        now = [replace(one, accepted="baseline") for one in dead]
         return replace(
             summary,
             findings=tuple(one for one in summary.findings if one.live is not None),
-            accepted=ordered(
-                [*summary.accepted, *(replace(one, accepted="baseline") for one in dead)]
-            ),
+            accepted=ordered([*summary.accepted, *now]),
         )
 
     def _check(self, reason: str) -> None:
@@ -162,6 +239,18 @@ def workers() -> int:
     """Give how many processes to scan with: one for each CPU this one may use, at most 8."""
     usable = getattr(os, "sched_getaffinity", None)
     return min(len(usable(0)) if usable else os.cpu_count() or 1, _MOST_WORKERS)
+
+
+def _engine(settings: Settings) -> tuple[Sequence[Rule], Engine]:
+    cache, notice = settings.cache, settings.notice
+    if not settings.own_rules:
+        return open_built_in(cache=cache, progress=notice)
+    rules = (*built_in_rules(), *settings.own_rules)
+    names = [rule.id for rule in rules]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"there are two rules {twice}", hint="give yours a name of its own")
+    return rules, open_engine(rules, cache=cache, progress=notice)
 
 
 def _excluding(patterns: Sequence[str]) -> Callable[[str], bool] | None:
