@@ -1,0 +1,54 @@
+"""Judge: says whether a confirmed match is a secret, and how sure that is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from secretkit.core.record import record
+from secretkit.scan import checksum
+from secretkit.scan.judge import body, entropy, generic
+from secretkit.scan.judge.placeholder import placeholder
+
+if TYPE_CHECKING:
+    from secretkit.scan.rule import Rule
+
+__all__ = ["Candidate", "judge"]
+
+_MOST: Final = 4096
+
+
+@record(kw_only=True)
+class Candidate:
+    """A confirmed match where it stands. Offsets are in bytes of ``data``."""
+
+    rule: Rule
+    data: bytes
+    start: int
+    end: int
+    secret_start: int
+    secret_end: int
+    path: str
+
+
+def judge(candidate: Candidate) -> str | None:
+    """Give the confidence (low, medium, high) that this is a secret, or None if it is none.
+
+    Pure, and linear in the length of the line around the match, of which at most 240 bytes before
+    and 80 behind are read, and of the value, of which at most 4 KiB are.
+    """
+    rule = candidate.rule
+    end = min(candidate.secret_end, candidate.secret_start + _MOST)
+    value = candidate.data[candidate.secret_start : end].decode("latin-1")
+    known = body.JUDGES.get(rule.issuer)
+    if known is not None:
+        return known(candidate, value)
+    if rule.issuer == "generic":
+        return generic.judge(candidate, value)
+    if placeholder(value) or (rule.entropy and entropy.shannon(value) < rule.entropy):
+        return None
+    if rule.judged == "value":
+        return generic.near(candidate, value)
+    if rule.checksum:
+        holds = checksum.holds(rule.checksum, value.encode("latin-1"))
+        return rule.confidence if holds else "medium"
+    return rule.confidence

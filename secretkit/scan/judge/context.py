@@ -1,0 +1,65 @@
+"""Context: what stands around a value: its name, its quotes, its line, its file."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from secretkit.core.record import record
+
+if TYPE_CHECKING:
+    from secretkit.scan.judge import Candidate
+
+__all__ = ["Context", "kind", "read"]
+
+_BEFORE: Final = 240
+_AFTER: Final = 80
+_NAME_BEFORE: Final = re.compile(r"[A-Za-z0-9_.$\-]{0,64}\Z")
+_NAME: Final = re.compile(r"[A-Za-z0-9_.$\-]+")
+
+
+@record(kw_only=True)
+class Context:
+    """The text around a value in its line, at most 240 bytes before and 80 behind."""
+
+    before: str
+    after: str
+    name: str
+    quote: str
+
+
+def read(candidate: Candidate) -> Context:
+    """Give the context of ``candidate``; its name is the identifier in which the match begins."""
+    data, at = candidate.data, candidate.secret_start
+    low = max(data.rfind(b"\n", max(0, at - _BEFORE), at) + 1, at - _BEFORE, 0)
+    low = min(low, candidate.start)
+    end = data.find(b"\n", candidate.secret_end, candidate.secret_end + _AFTER)
+    high = end if end >= 0 else candidate.secret_end + _AFTER
+    before = data[low:at].decode("latin-1")
+    after = data[candidate.secret_end : high].decode("latin-1")
+    begin = candidate.start - low
+    head = _NAME_BEFORE.search(before, 0, begin)
+    tail = _NAME.match(before, begin)
+    name = (head[0] if head else "") + (tail[0] if tail else "")
+    quote = before[-1:] if before[-1:] and before[-1:] in "\"'`" else ""
+    return Context(before=before, after=after, name=name, quote=quote)
+
+
+_LOCK: Final = re.compile(
+    r"(?:^|/)(?:[^/]*[.-]lock(?:\.json|\.ya?ml)?|go\.sum|npm-shrinkwrap\.json|[^/]*\.lock\.[a-z]+|"
+    r"checksums?(?:\.txt)?|[^/]*sums(?:\.txt)?|[^/]*\.(?:sha\d+|md5|asc|sig)|RECORD|manifest\.json|"
+    r"[^/]*integrity[^/]*)\Z",
+    re.IGNORECASE,
+)
+_MADE: Final = re.compile(
+    r"\.min\.(?:js|css|mjs)\Z|\.(?:map|svg|css|less|scss|pb\.go|po|pot|mo|snap|strings|resx|xlf|arb|ics|dat|dic|"
+    r"wasm|woff2?|ttf|eot|otf)\Z|(?:^|/)(?:locales?|i18n|translations?|lang|l10n|nls)/",
+    re.IGNORECASE,
+)
+
+
+def kind(path: str) -> str:
+    """Give what a file is by its path: ``lock``, ``made`` (by a program, or prose), or nothing."""
+    if _LOCK.search(path):
+        return "lock"
+    return "made" if _MADE.search(path) else ""

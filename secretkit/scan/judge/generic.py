@@ -1,0 +1,137 @@
+"""Generic: judges a value by itself and by what stands around it, where no format decides."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from secretkit.scan.judge import context, entropy, name, shape, word
+from secretkit.scan.judge.placeholder import placeholder
+
+if TYPE_CHECKING:
+    from secretkit.scan.judge import Candidate
+    from secretkit.scan.judge.context import Context
+
+__all__ = ["judge", "near"]
+
+_HASHED: Final = re.compile(
+    r"\b(?:sha-?\d{0,3}|md5|hash|digest|checksum|integrity|commit|rev|revision|etag|fingerprint|thumbprint|"
+    r"crc|blob|tree|object|changeset|build|version|guid|uuid|resolved|tarball|nonce|oid|git|ref)s?\W{0,12}\Z",
+    re.IGNORECASE,
+)
+_LINK: Final = re.compile(
+    r"[a-z][a-z0-9+.-]*://[^\s\"'<>]{0,200}\Z|(?:^|\s)(?:\.{0,2}/)[^\s\"']{2,200}\Z"
+)
+_PUBLIC: Final = re.compile(
+    r"public|ssh-(?:rsa|ed25519|dss)|BEGIN CERT|x509|certificate", re.IGNORECASE
+)
+_ASSIGNED: Final = re.compile(
+    r"[:=>,(\[\"'`]\s{0,4}[\"'`(\[]{0,2}\Z|"
+    r"(?:--?[a-z-]+|Bearer|Basic|Token|ENV \w+)\s+\Z",
+    re.IGNORECASE,
+)
+_BY_PLACE: Final = frozenset(
+    {"generic-authorization", "generic-curl-user", "generic-sql-password", "generic-login"}
+)
+_OPTION: Final = re.compile(
+    r"(?:(?:^|[\s\"'`(])--?[A-Za-z0-9_.-]{1,60}|"
+    r"\b(?:ENV|ARG|export|setenv|set|setx)[ \t]+[A-Za-z0-9_]{1,60}|"
+    r"\b(?:login|user|username|account)\s+\S+\s+passw(?:or)?d)[ \t]+[\"']?\Z"
+)
+_TRANSLATED: Final = re.compile(r"[^\x20-\x7e]")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_.=+/:~\-]+")
+_SIGNS: Final = re.compile(r"[^a-z0-9]")
+_LONG: Final = 32
+_CODE: Final = re.compile(r"[(\[{$@:/\\<]")
+_WORDED: Final = 0.6
+_SURPRISING: Final = 5.6
+_LISTED: Final = re.compile(r"(?i:name)[\"']?:[ \t]*[\"']?([A-Za-z0-9_.-]+)")
+
+
+def near(candidate: Candidate, value: str) -> str | None:
+    """Judge a value of an issuer's format that stands near the issuer's name."""
+    around = context.read(candidate)
+    lock = context.kind(candidate.path) == "lock"
+    if lock or _HASHED.search(around.before) or _PUBLIC.search(around.before[-60:]):
+        return None
+    if _CODE.search(value) and shape.ordinary(value):
+        return None
+    if entropy.uneven(value) or word.coverage(value) >= _WORDED:
+        return None
+    if not any(map(str.isdigit, value)) and word.surprise(value) < _SURPRISING:
+        return None
+    if context.kind(candidate.path) == "made" or _LINK.search(around.before):
+        return "low"
+    return candidate.rule.confidence if _ASSIGNED.search(around.before) else "low"
+
+
+def judge(candidate: Candidate, value: str) -> str | None:
+    """Judge a value by the class of its name and by its strength."""
+    around = context.read(candidate)
+    rule = candidate.rule.id
+    kind = context.kind(candidate.path)
+    if kind == "lock" or placeholder(value) or _TRANSLATED.search(value):
+        return None
+    if shape.ordinary(value) or _PUBLIC.search(around.before[-60:]):
+        return None
+    if not around.quote and not _whole(around, rule):
+        return None
+    strength = shape.strength(value)
+    if rule in _BY_PLACE:
+        return _by_place(rule, value, strength)
+    named = _named(candidate) if rule == "generic-manifest" else around.name
+    return _by_name(named, value, strength, around, kind)
+
+
+def _named(candidate: Candidate) -> str:
+    """Give the name in ``name: NAME``, on the line before its ``value: VALUE``."""
+    text = candidate.data[candidate.start : candidate.secret_start].decode("latin-1")
+    found = _LISTED.match(text)
+    return found[1] if found else ""
+
+
+def _by_place(rule: str, value: str, strength: int) -> str | None:
+    """Where the place alone says that a secret follows: a header, a login, a command."""
+    if rule == "generic-authorization" and shape.encoded_login(value):
+        return "medium"
+    if strength == shape.STRONG:
+        return "medium"
+    if rule == "generic-authorization":
+        return "low" if strength == shape.FAIR else None
+    return "medium" if strength == shape.FAIR else "low" if strength == shape.WEAK else None
+
+
+def _by_name(named: str, value: str, strength: int, around: Context, kind: str) -> str | None:
+    class_ = name.class_of(named)
+    if class_ == name.OTHER or strength == shape.NONE:
+        return None
+    if _echoes(named, value):
+        return None
+    if class_ == name.PASSWORD:
+        least = shape.WEAK if around.quote else shape.FAIR
+        sure = strength >= least
+    elif class_ == name.TOKEN:
+        sure = strength >= shape.FAIR and _token(value)
+    else:
+        sure = strength == shape.STRONG and _token(value)
+    if not sure or kind == "made":
+        return "low"
+    return "medium"
+
+
+def _token(value: str) -> bool:
+    """Whether ``value`` keeps to what tokens are written in; long ones may hold other signs."""
+    return _TOKEN.fullmatch(value) is not None or len(value) >= _LONG
+
+
+def _whole(around: Context, rule: str) -> bool:
+    """Whether an unquoted value is not the beginning of an expression."""
+    if around.after[:1] in {"(", "[", "{", "\\"} or rule == "generic-option":
+        return rule == "generic-option" and _OPTION.search(around.before) is not None
+    return True
+
+
+def _echoes(text: str, value: str) -> bool:
+    """Whether the value is its own name: ``token = "token1"``."""
+    plain = _SIGNS.sub("", value.lower()).rstrip("0123456789")
+    return len(plain) > 2 and plain in _SIGNS.sub("", text.lower())  # noqa: PLR2004

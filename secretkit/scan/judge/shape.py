@@ -1,0 +1,148 @@
+"""Shape: forms of values that are no secret, and how random one looks that might be."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from secretkit.scan.judge import entropy, word
+
+__all__ = ["FAIR", "NONE", "STRONG", "WEAK", "encoded_login", "ordinary", "strength"]
+
+NONE, WEAK, FAIR, STRONG = range(4)
+
+_SUFFIX: Final = (
+    "com|org|net|io|dev|local|internal|test|html?|json|ya?ml|xml|py|js|ts|go|rb|php|java|txt|md|pem|"
+    "key|crt|cer|jks|p12|pfx|conf|cfg|ini|properties|env|log|sql|sh|css|png|jpe?g|gif|svg"
+)
+_SCHEME: Final = (
+    "arn|urn|vault|ref|env|file|secret|ssm|op|sops|kms|gcp|aws|azure|data|sha[0-9]+|md5|blob"
+)
+_ORDINARY: Final = re.compile(
+    rf"""
+      [A-Za-z_$@:&*.!-][\w$.:>-]*[(\[].*                                # call( or array[
+    | .*[)\]}}>]\s*[;,.]?                                               # … closed
+    | [$@%&].*\b(?:get|self|this|env|var)\b.*
+    | [$@:%&*]{{1,2}}[A-Za-z_][\w.:>-]*                                 # $variable, :symbol
+    | (?:\.{{0,2}}|~|[A-Za-z]:|[A-Za-z0-9_.$-]+)[/\\]                   # a path to a file
+      (?:[A-Za-z0-9_.@%+ -]+[/\\])*[A-Za-z0-9_.*@%+ -]*\.[A-Za-z]\w{{0,5}}
+    | (?:\.{{0,2}}|~|[A-Za-z]:)[/\\][a-z][a-z0-9_.-]*(?:[/\\][A-Za-z0-9_.*:-]*)*
+    | [a-z][a-z0-9+.-]*://.*                                            # a URL
+    | (?:{_SCHEME}):.*
+    | [\w.+-]+@[\w-]+(?:\.[\w-]+)+                                      # an e-mail address
+    | (?:[a-z0-9-]+\.)+(?:{_SUFFIX})(?::\d+)?(?:/.*)?                   # a host, a file
+    | [vV~^<>=!]*\d{{1,5}}(?:\.\d{{1,6}}){{1,3}}                        # a version, an address
+      (?:[-+.]?[A-Za-z][A-Za-z0-9.-]{{0,12}})?
+    | \d{{4}}-\d\d-\d\d.* | \d\d?[:/]\d\d(?:[:/]\d{{2,4}})?.*           # a date, a time
+    | (?:0x)?[0-9a-fA-F]{{1,8}}[uUlL]{{0,3}}                            # a number
+    | [+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?[a-zA-Z%]{{0,3}}
+    | (?:application|audio|font|image|message|model|multipart|text|video)/.*
+    | .*(?:\s|&&|\|\||[=!]=(?!=*\Z)|=>|<=|>=|->).*                      # code, prose
+    | .*(?:\\[dwsbSWD]|\(\?|\[\^|\[a-z|\[0-9).*                         # a regular expression
+    | [\^].*[$*+] | .*\\u[0-9a-fA-F]{{4}}.* | .*\\x[0-9a-fA-F]{{2}}.* | [^\x00-\x7f]+
+    | [A-Za-z]+(?:[ _.:/-][A-Za-z]+)*[:;,.!?]
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_DOTTED: Final = re.compile(r"[$@]?[A-Za-z_$][\w$]*(?:(?:\.|->|::|\?\.|\\+)[A-Za-z_$][\w$]*)+[!?]?")
+_UUID: Final = re.compile(r"\{?[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\}?")
+_HEX: Final = re.compile("[0-9a-f]+|[0-9A-F]+")
+_PARTS: Final = re.compile("0x|[._:-]")
+_NAME: Final = re.compile(r"[A-Za-z]+(?:[_.:/-][A-Za-z]+)*(?:[_.:/-]?\d{1,4})?")
+_LOWER: Final = re.compile(r"[a-z]+|[A-Z]+|[A-Z][a-z]+")
+_IMAGE: Final = re.compile(
+    r"iVBORw0KGgo|R0lGOD|/9j/4|UklGR|PHN2Zy|PD94bWw|d09GR|AAEAAAA|LS0tLS1CRUdJTiBD|LS0tLS1CRUdJTiBQVUJ|"
+    r"ssh-(?:rsa|ed25519|dss)|AAAAB3NzaC1|AAAAC3NzaC1|MIIBIjANBg|MIGfMA0GC|MFkwEwYH|MCowBQYDK2V"
+)
+_MANY: Final = 24
+_SOME: Final = 16
+_FEW: Final = 8
+_LEAST: Final = 5
+_READ: Final = 256
+# Bits of surprise a character, and shares of words, set on tests/detection/tune.
+_SOUND: Final = 6.2  # letters of one case
+_NOISE: Final = 6.4  # the same, long
+_PAIR: Final = 6.3  # two kinds of characters
+_MIX: Final = 6.6  # three or four
+_NAMED: Final = 0.3  # more, for what could be an identifier
+_SLACK: Final = 0.6
+_WORDED: Final = 0.75
+_MOSTLY: Final = 0.6
+_HALF: Final = 0.5
+
+
+def ordinary(value: str) -> bool:
+    """Say whether ``value`` has the form of something that is not secret: code, a path, a date."""
+    value = value[:_READ]
+    if _DOTTED.fullmatch(value):
+        return strength(value) < FAIR
+    return _ORDINARY.fullmatch(value) is not None or _IMAGE.match(value) is not None
+
+
+def encoded_login(value: str) -> bool:
+    """Say whether ``value`` is ``user:password`` in base64."""
+    import base64  # noqa: PLC0415 - few values need it
+
+    try:
+        plain = base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+    except ValueError:
+        return False
+    _, colon, password = plain.partition(b":")
+    return bool(colon) and len(password) >= 3 and plain.isascii() and plain.isalnum() is False  # noqa: PLR2004
+
+
+def strength(value: str) -> int:
+    """Give how much ``value`` looks drawn at random: NONE, WEAK, FAIR or STRONG."""
+    size = len(value)
+    if size < _LEAST or len(set(value)) < _LEAST - 1:
+        return NONE
+    if _UUID.fullmatch(value):
+        return FAIR if not entropy.uneven(value.replace("-", "").lower()) else NONE
+    part = max(_PARTS.split(value), key=len)
+    if _HEX.fullmatch(part) and len(part) >= _SOME and 2 * len(part) >= size:
+        return _hex(part)
+    if value.isdigit():
+        return _digits(value)
+    covered = word.coverage(value)
+    if covered >= _WORDED:
+        return NONE
+    return _mixed(value, covered)
+
+
+def _digits(value: str) -> int:
+    if entropy.sequential(value) >= _HALF or entropy.uneven(value):
+        return NONE
+    return WEAK if len(value) > _LEAST else NONE
+
+
+def _hex(value: str) -> int:
+    if entropy.uneven(value) or value.isalpha():
+        return NONE
+    if value.isdigit():
+        return FAIR
+    return STRONG if len(value) >= _MANY else FAIR
+
+
+def _mixed(value: str, covered: float) -> int:
+    """Judge by surprise: 8.7 bits for random letters and digits, 4.5 for words."""
+    size, surprise = len(value), word.surprise(value)
+    kinds = (
+        any(map(str.isdigit, value))
+        + any(map(str.islower, value))
+        + any(map(str.isupper, value))
+        + (not value.isalnum())
+    )
+    if entropy.uneven(value):
+        return NONE
+    if kinds == 1:  # letters of one case
+        return (
+            FAIR if surprise >= _NOISE and size >= _SOME else WEAK if surprise >= _SOUND else NONE
+        )
+    need = _PAIR if kinds == 2 else _MIX  # noqa: PLR2004 - of the four kinds above
+    if _NAME.fullmatch(value):
+        need += _NAMED
+    if surprise < need or covered >= _HALF:
+        return WEAK if surprise >= need - _SLACK and covered < _MOSTLY else NONE
+    if size >= _MANY and any(map(str.isdigit, value)):
+        return STRONG
+    return FAIR if size >= _FEW else WEAK

@@ -1,0 +1,91 @@
+"""Word: how much of a text is words, and how much it surprises a reader of code.
+
+``words.txt`` holds words that are frequent in code, one a line. ``bigram.txt`` holds 59 rows of 59
+characters: how many quarter bits a reader of code is surprised by the column's character behind the
+row's, as a character above ``0``. Rows and columns are a to z, A to Z, a digit, ``_``, ``-``,
+``.``, ``/``, any other, and the edge of the text. Both were counted over the 1.6 million distinct
+tokens of the sources and documents of Python, Node.js, Perl and C that a Debian machine carries.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import string
+from importlib import resources
+from typing import Final
+
+__all__ = ["coverage", "surprise"]
+
+_SIDE: Final = 59
+_EDGE: Final = 58
+_DIGIT: Final = 52
+_DIGIT_BITS: Final = 3.32  # which of ten digits: the table knows only that it is one
+_CLASSES: Final = {
+    character: index
+    for index, character in enumerate(string.ascii_lowercase + string.ascii_uppercase)
+} | {**dict.fromkeys(string.digits, _DIGIT), "_": 53, "-": 54, ".": 55, "/": 56}
+_OTHER: Final = 57
+_RUN: Final = re.compile("[A-Za-z]+")
+_HUMP: Final = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_LONGEST: Final = 14
+_SHORTEST: Final = 3
+_JOINED: Final = 4  # words of three letters are found in noise when they may stand anywhere
+_MOST: Final = 256
+
+
+@functools.cache
+def _costs() -> tuple[tuple[float, ...], ...]:
+    text = resources.files(__package__).joinpath("bigram.txt").read_text("ascii")
+    return tuple(
+        tuple((ord(c) - 48) / 4 + (_DIGIT_BITS if i == _DIGIT else 0) for i, c in enumerate(row))
+        for row in text.split()
+    )
+
+
+@functools.cache
+def _words() -> frozenset[str]:
+    return frozenset(resources.files(__package__).joinpath("words.txt").read_text("ascii").split())
+
+
+def surprise(text: str) -> float:
+    """Give bits a character by which ``text`` surprises: words about 4.5, random base62 8.7."""
+    costs, before, total = _costs(), _EDGE, 0.0
+    text = text[:_MOST]
+    for character in text:
+        index = _CLASSES.get(character, _OTHER)
+        total += costs[before][index]
+        before = index
+    return total / len(text) if text else 0.0
+
+
+def coverage(text: str) -> float:
+    """Give the share of the letters and digits of ``text`` that are in words, 0 to 1."""
+    text = text[:_MOST]
+    signs = sum(map(str.isalnum, text))
+    if not signs:
+        return 0.0
+    covered = 0
+    for run in _RUN.findall(text):
+        humps = _HUMP.findall(run)
+        covered += max(sum(map(_known, humps)), _known(run)) if len(humps) > 1 else _known(run)
+    return covered / signs
+
+
+@functools.lru_cache(4096)
+def _known(run: str) -> int:
+    """Count the letters of ``run`` that words cover, at best."""
+    words, run = _words(), run.lower()
+    size = len(run)
+    if size < _SHORTEST:
+        return 0
+    if run in words or (run.endswith("s") and run[:-1] in words):
+        return size
+    best = [0] * (size + 1)
+    for end in range(1, size + 1):
+        most = best[end - 1]
+        for start in range(max(0, end - _LONGEST), end - _JOINED + 1):
+            if best[start] + end - start > most and run[start:end] in words:
+                most = best[start] + end - start
+        best[end] = most
+    return best[size]
