@@ -25,7 +25,6 @@ from secretkit.scan.keyfile import user_key
 from secretkit.scan.report import Report, render
 from secretkit.scan.report.shown import shown
 from secretkit.scan.report.text import counts, lines
-from secretkit.scan.rule import parse_rules
 from secretkit.scan.run import CONFIDENCES, EVERYTHING, Run, Settings, root_of
 
 if TYPE_CHECKING:
@@ -119,18 +118,14 @@ class Scanning:
             raise self._wrong(name, "is a list of strings")
         return tuple(value)
 
-    def _rules(self) -> tuple[Rule, ...]:
+    def _rules(self) -> list[Rule]:
         own = self._config.file.parent if self._config.file else Path()
         files = [own / name for name in self._listed("rules")] + [*self._options["rules"]]
-        rules: list[Rule] = []
-        for file in files:
-            try:
-                text = file.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                why = getattr(error, "strerror", None) or "is not UTF-8"
-                raise ConfigError(why, file=str(file), hint="--rules FILE") from None
-            rules += parse_rules(text, file=str(file))
-        return tuple(rules)
+        if not files:
+            return []
+        from secretkit.cli.ruleset import own_rules  # noqa: PLC0415 - few have some
+
+        return own_rules(files, say=self._session.say)
 
     def _honoured(self) -> frozenset[str]:
         if self._options["no_accepted"]:

@@ -246,10 +246,6 @@ def _engine(settings: Settings) -> tuple[Sequence[Rule], Engine]:
     if not settings.own_rules:
         return open_built_in(cache=cache, progress=notice)
     rules = (*built_in_rules(), *settings.own_rules)
-    names = [rule.id for rule in rules]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ConfigError(f"there are two rules {twice}", hint="give yours a name of its own")
     return rules, open_engine(rules, cache=cache, progress=notice)
 
 

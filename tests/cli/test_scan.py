@@ -201,8 +201,23 @@ def test_a_rule_of_ones_own_is_used_and_a_wrong_one_is_said(repo):
     )
     scan(repo, code=0)
     assert "acme-key" in scan(repo, "--rules", "rules.toml", code=1)[0]
+    assert "two rules acme-key" in scan(repo, *("--rules", "rules.toml") * 2, code=2)[1]
     (repo.cwd / "rules.toml").write_text("nonsense")
     assert "rules.toml" in scan(repo, "--rules", "rules.toml", code=2)[1]
+
+
+def test_a_gitleaks_configuration_adds_rules_and_takes_none_away(repo):
+    (repo.cwd / "b.txt").write_text("acme_" + "q7w8e9r0t1y2u3i4" + "\n")
+    (repo.cwd / "gitleaks.toml").write_text(
+        "[[rules]]\nid = 'acme'\nregex = 'acme_[a-z0-9]{16}'\nkeywords = ['acme_']\n"
+        "[[rules]]\nid = 'anthropic-api-key'\nregex = 'nothing'\nkeywords = ['nothing']\n"
+        "[allowlist]\npaths = ['.*']\n"
+    )
+    wanted = ("--rules", "gitleaks.toml", "--exclude", "*.toml", "--json")
+    out, err = scan(repo, *wanted, code=1)
+    assert [one["rule"] for one in json.loads(out)["findings"]] == ["anthropic-api-key", "acme"]
+    assert "gitleaks.toml: 2 rules of gitleaks are in use" in err
+    assert "allowlist: not taken over" in err
 
 
 # What is accepted
