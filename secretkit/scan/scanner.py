@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from secretkit.scan import allow
 from secretkit.scan.confirm import Confirmer
 from secretkit.scan.deadline import DeadlineError
-from secretkit.scan.decode import Budget, nested
+from secretkit.scan.decode import Budget, may_hold, nested
 from secretkit.scan.finding import Finding, Live, Skipped
 from secretkit.scan.judge import Candidate, judge
 from secretkit.scan.redacted import Lines, redacted
 from secretkit.scan.result import WHOLE, Result, Window
+from secretkit.scan.seen import Seen, covered, distinct
 from secretkit.scan.summary import ordered
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["WHOLE", "Acceptance", "LiveSecrets", "Result", "Scanner", "Window"]
 
 _DEEPEST: Final = 4
+_LEVELS: Final = ("high", "medium", "low")
 _MOST: Final = 500  # findings in one thing: each costs a line count and a slow fingerprint
 
 
@@ -45,16 +47,12 @@ class LiveSecrets(Protocol):
         ...
 
 
-class _Seen(NamedTuple):
-    rule: Rule
-    confidence: str
-    start: int
-    end: int
-    live: Live | None = None
-
-
 class Scanner:
-    """Scans bytes. Keeps no value; one thread at a time, like its engine."""
+    """Scans bytes. Keeps no value; one thread at a time, like its engine.
+
+    Findings of less confidence than ``lowest`` are not given: what is only perhaps a secret costs
+    its readers more than it is worth, unless they ask.
+    """
 
     def __init__(
         self,
@@ -64,7 +62,11 @@ class Scanner:
         fingerprints: Fingerprinter,
         acceptance: Acceptance | None = None,
         live: LiveSecrets | None = None,
+        lowest: str = "medium",
     ) -> None:
+        if lowest not in _LEVELS:
+            raise ValueError(f"lowest is one of {', '.join(_LEVELS)}")
+        self._wanted = frozenset(_LEVELS[: _LEVELS.index(lowest) + 1])
         self._rules = rules
         self._engine = engine
         self._confirmer = Confirmer(rules)
@@ -72,17 +74,31 @@ class Scanner:
         self._acceptance = acceptance
         self._live = live
 
+    def glance(self, data: bytes, *, path: str) -> list[tuple[int, int]] | None:
+        """Give what is nominated in ``data``, or None where no secret can be at all."""
+        nominated = self._engine.nominate(data)
+        if nominated or self._live is not None or may_hold(data, path=path):
+            return nominated
+        return None
+
     def scan(
-        self, data: bytes, *, path: str, commit: str | None = None, window: Window = WHOLE
+        self,
+        data: bytes,
+        *,
+        path: str,
+        commit: str | None = None,
+        window: Window = WHOLE,
+        nominated: Sequence[tuple[int, int]] | None = None,
     ) -> Result:
         """Give the findings in ``data``, in order of their place.
 
         Costs one pass over ``data`` and, for each nominated core, one search; decoding is bounded
-        by :class:`~secretkit.scan.decode.Budget`. Raises nothing for any ``data``.
+        by :class:`~secretkit.scan.decode.Budget`. Raises nothing for any ``data``. ``nominated`` is
+        what :meth:`glance` gave, if it was asked.
         """
         run = _Run(self, Budget(), commit)
         try:
-            run.look(data, path=path, depth=0, window=window)
+            run.look(data, path=path, window=window, nominated=nominated)
         except (DeadlineError, _EnoughError) as error:
             run.skipped.append(Skipped(path=path, reason=str(error)))
         return Result(
@@ -106,12 +122,12 @@ class Scanner:
 
     def seen(
         self, data: bytes, *, path: str, nominated: Sequence[tuple[int, int]] | None = None
-    ) -> list[_Seen]:
+    ) -> list[Seen]:
         """Give what is judged a secret in ``data`` itself, without decoding, in order.
 
         With ``nominated``, only those places are looked at, and what stands in their lines.
         """
-        found: list[_Seen] = []
+        found: list[Seen] = []
         places = self.nominate(data) if nominated is None else nominated
         meant = [place for place in places if self._rules[place[0]].judged != "hint"]
         for match in self._confirmer.confirm(data, meant):
@@ -127,8 +143,8 @@ class Scanner:
             )
             confidence = judge(candidate)
             if confidence is not None:
-                found.append(_Seen(rule, confidence, match.secret_start, match.secret_end))
-        return _distinct(found)
+                found.append(Seen(rule, confidence, match.secret_start, match.secret_end))
+        return distinct(found)
 
 
 class _EnoughError(Exception):
@@ -147,6 +163,7 @@ class _At(NamedTuple):
     spans: Sequence[tuple[int, int]]
     window: Window
     known: frozenset[tuple[str, str]]
+    depth: int
     lines: Lines
 
 
@@ -166,15 +183,18 @@ class _Run:
         data: bytes,
         *,
         path: str,
-        depth: int,
         window: Window = WHOLE,
-        known: frozenset[tuple[str, str]] = frozenset(),
+        nominated: Sequence[tuple[int, int]] | None = None,
+        outer: _At | None = None,
     ) -> None:
         scanner = self._scanner
-        nominated = scanner.nominate(data)
+        if nominated is None:
+            nominated = scanner.nominate(data)
         seen = scanner.seen(data, path=path, nominated=nominated)
         spans = [(one.start, one.end) for one in seen]
-        at = _At(data, path, spans, window, known, Lines(data))
+        known = frozenset[tuple[str, str]]() if outer is None else outer.known
+        depth = 0 if outer is None else outer.depth + 1
+        at = _At(data, path, spans, window, known, depth, Lines(data))
         found = {
             self._report(data[one.start : one.end], one, at)
             for one in seen
@@ -189,8 +209,8 @@ class _Run:
         ):
             if inner.span is None:
                 within = f"{path}{inner.name}"
-                self.look(inner.data, path=within, depth=depth + 1, known=at.known)
-            elif window.start <= inner.span[0] < window.stop and not _covered(inner.span, spans):
+                self.look(inner.data, path=within, outer=at)
+            elif window.start <= inner.span[0] < window.stop and not covered(inner.span, spans):
                 self._inside(inner.data, inner.span, at, depth=depth + 1)
 
     def _inside(self, data: bytes, span: tuple[int, int], at: _At, *, depth: int) -> None:
@@ -198,7 +218,7 @@ class _Run:
         scanner = self._scanner
         nominated = scanner.nominate(data)
         for one in scanner.seen(data, path=at.path, nominated=nominated):
-            shown = _Seen(one.rule, one.confidence, *span)
+            shown = Seen(one.rule, one.confidence, *span)
             spans = sorted([*at.spans, span])
             self._report(data[one.start : one.end], shown, at._replace(spans=spans))
             return
@@ -210,7 +230,7 @@ class _Run:
         ):
             self._inside(inner.data, span, at, depth=depth + 1)
 
-    def _report(self, value: bytes, one: _Seen, at: _At) -> tuple[str, str]:
+    def _report(self, value: bytes, one: Seen, at: _At) -> tuple[str, str]:
         """Note a finding, unless it is known, and give what it is known by."""
         data, path = at.data, at.path
         if len(self.findings) + len(self.accepted) >= _MOST:
@@ -242,7 +262,7 @@ class _Run:
         )
         return same
 
-    def _accepted(self, one: _Seen, at: _At, fingerprints: Sequence[str]) -> tuple[str, str]:
+    def _accepted(self, one: Seen, at: _At, fingerprints: Sequence[str]) -> tuple[str, str]:
         """Say what accepts this, if anything does, and under which fingerprint it is known.
 
         A value that is in use can be accepted by nobody.
@@ -263,24 +283,3 @@ def _near(
     """Give the spans around ``at``, of all of them in order: no line is shown further."""
     place = bisect.bisect(spans, (at, sys.maxsize))
     return spans[max(0, place - count) : place + count]
-
-
-def _covered(span: tuple[int, int], spans: Sequence[tuple[int, int]]) -> bool:
-    """Say whether ``span`` touches one of ``spans``, which are in order and apart."""
-    place = bisect.bisect_left(spans, (span[1], 0))
-    return place > 0 and spans[place - 1][1] > span[0]
-
-
-def _distinct(found: list[_Seen]) -> list[_Seen]:
-    """Keep one finding a place: a rule that knows the format before one that judges the value."""
-    levels = ("high", "medium", "low")
-    found.sort(
-        key=lambda one: (one.rule.judged == "value", levels.index(one.confidence), one.start)
-    )
-    kept: list[_Seen] = []
-    spans: list[tuple[int, int]] = []
-    for one in found:
-        if not _covered((one.start, one.end), spans):
-            kept.append(one)
-            bisect.insort(spans, (one.start, one.end))
-    return sorted(kept, key=lambda one: one.start)

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
     from secretkit.scan.finding import Skipped
 
-__all__ = ["HINTS", "Budget", "Nested", "nested"]
+__all__ = ["HINTS", "Budget", "Nested", "may_hold", "nested"]
 
 HINTS: Final = ("base64", "kubernetes", "hex", "percent", "literals", "block")
 _ALL: Final = frozenset(HINTS)
+_FIRST: Final = (b"P", b"\x1f", b"B", b"\xfd", b"\xff", b"\xfe")  # of archives and marked text
 _RUNS: Final = 4000  # encoded runs looked into in one piece of data
 
 
@@ -43,10 +44,20 @@ def nested(
         return
 
 
+def may_hold(data: bytes, *, path: str) -> bool:
+    """Say whether ``data`` is a container, or text in another encoding, by a look at its start."""
+    return (
+        (data[:1] in _FIRST and len(data) > 1)
+        or data[257:262] == b"ustar"
+        or b"\0" in data[:512]
+        or path.endswith(".ipynb")
+    )
+
+
 def _containers(
     data: bytes, *, path: str, budget: Budget, skipped: list[Skipped]
 ) -> Iterator[Nested]:
-    if data[:1] in b"P\x1fB\xfd" and len(data) > 1:
+    if data[:1] in _FIRST:
         from secretkit.scan.decode import archive, compressed  # noqa: PLC0415 - few files need them
 
         if archive.is_zip(data):
