@@ -54,7 +54,7 @@ class Scanner:
     its readers more than it is worth, unless they ask.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two are optional
         self,
         rules: Sequence[Rule],
         *,
@@ -142,7 +142,7 @@ class Scanner:
                 path=path,
             )
             confidence = judge(candidate)
-            if confidence is not None:
+            if confidence is not None and confidence in self._wanted:
                 found.append(Seen(rule, confidence, match.secret_start, match.secret_end))
         return distinct(found)
 
