@@ -50,9 +50,9 @@ class Confirmer:
 
     def _matches(self, data: bytes, rule: int, *, start: int, stop: int) -> Iterator[Match]:
         pattern, group, reach = self._compiled.get(rule) or self._compile(rule)
-        # A core that ends at a newline ends its line; any other line goes on into the next core.
-        ended = data[stop : stop + 1] in {b"", b"\n"}
-        limit = stop + reach + (0 if ended else CORE)
+        # The line may go on into the next core; only a rule with a reach sees more than the line.
+        newline = data.find(b"\n", stop, stop + CORE)
+        limit = reach + (newline if newline >= 0 else stop + CORE)
         for match in pattern.finditer(data, start, limit):
             if match.start() >= stop:
                 break

@@ -1,25 +1,30 @@
-"""Expression: turns a rule's pattern into what every engine understands, and writes common ones.
+"""Expression: writes the pattern for a value near a word, and the anchor of any pattern.
 
-A pattern is an ASCII Python bytes expression. An anchor is the same without assertions: no engine
-but :mod:`re` knows look-around, and leaving an assertion out only ever matches more.
+A pattern is an ASCII Python bytes expression. An anchor is what an engine looks for: the start of
+the pattern, without assertions, so it matches at least wherever the pattern does.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from secretkit.scan import syntax
+from secretkit.scan.syntax import NEWLINE, Item, Node
 
-__all__ = ["anchor", "near"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["WIDEST", "anchor", "near"]
+
+WIDEST: Final = 256
+"""No anchor matches more bytes than this."""
 
 _NEAR: Final = 40
-_OPEN: Final = "("
-_CLOSE: Final = ")"
 _EDGE: Final = r"0-9A-Za-z_/+"
-_ASSERTIONS: Final = ("(?=", "(?!", "(?<=", "(?<!")
-_TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?(?:P<\w+>|<[=!]|[=!])|.", re.DOTALL)
+_TAIL: Final = 24  # more of one class says no more about a match, and costs compile time
+_ALL: Final = (1 << 256) - 1
 
 
 def near(words: Sequence[str], value: str) -> str:
@@ -34,43 +39,117 @@ def near(words: Sequence[str], value: str) -> str:
     )
 
 
-def anchor(pattern: str) -> str:
-    """Give ``pattern`` without assertions and names: it matches wherever ``pattern`` does.
+def anchor(pattern: str, *, reach: int = 0) -> str:
+    r"""Give an expression that matches, at the same start, wherever ``pattern`` does in one line.
+
+    It is a start of ``pattern``: cut where it could get wider than 256 bytes, or where a pattern
+    with a ``reach`` may go on into the next line; its last repeat is cut to the fewest. It never
+    matches a newline, and it is written in classes and groups only, so that hyperscan, re2 and
+    :mod:`re` read it alike (``\s`` is not the same in all three).
 
     Raises:
-        ValueError: for a back-reference, an atomic or conditional group, or a possessive repeat,
-            which engines that match in linear time do not have.
+        ValueError: for what no engine in linear time has: a back-reference, an atomic or
+            conditional group, a possessive repeat; and if nothing is left to look for.
     """
-    kept: list[str] = []
-    depth, hidden = 0, 0  # hidden: the depth at which an assertion began, 0 outside of one
-    for token in _tokens(pattern):
-        if token.startswith("("):
-            depth += 1
-            if not hidden and token in _ASSERTIONS:
-                hidden = depth
-        if not hidden:
-            kept.append(_plain(token))
-        if token == _CLOSE:
-            hidden = 0 if hidden == depth else hidden
-            depth -= 1
-    if depth:
-        raise ValueError("a group is not closed")
-    return "".join(kept)
+    items, _ = _cut(syntax.parse(pattern), WIDEST, crosses=reach > 0)
+    items = _trimmed(items)
+    if not sum(item.least for item in items):
+        raise ValueError("the pattern matches the empty text")
+    return "".join(map(_written, items))
 
 
-def _tokens(pattern: str) -> Iterator[str]:
-    for found in _TOKEN.finditer(pattern):
-        token, follows = found[0], pattern[found.end() : found.end() + 2]
-        if token == _OPEN and follows in {"?>", "?("}:
-            raise ValueError("atomic and conditional groups are not supported")
-        if token in {"*", "+", "?", "}"} and follows.startswith("+"):
-            raise ValueError("possessive repeats are not supported")
-        yield token
+def _cut(items: Sequence[Item], room: int, *, crosses: bool) -> tuple[list[Item], bool]:
+    """Give the start of a sequence that is at most ``room`` bytes wide, and whether it is all."""
+    kept: list[Item] = []
+    for item in items:
+        node, whole = _cut_node(item.node, room, crosses=crosses)
+        if node is None:
+            if item.low:
+                return kept, False
+            if not whole:
+                return kept, False  # it may stand here or not: end before it
+            continue
+        wide = node.widest
+        if whole and item.high is not None and item.high * wide <= room:
+            kept.append(Item(node, item.low, item.high))
+            room -= item.high * wide
+            continue
+        fits = min(item.low, room // wide) if whole else min(item.low, 1)
+        if fits:
+            kept.append(Item(node, fits, fits))
+        return kept, False
+    return kept, True
 
 
-def _plain(token: str) -> str:
-    if token in {r"\b", r"\B", r"\A", r"\Z", "^", "$"}:
-        return ""
-    if token.startswith("\\") and token[1:].isdigit():
-        raise ValueError("back-references are not supported")
-    return "(?:" if token.startswith("(?P<") else token
+def _cut_node(node: Node, room: int, *, crosses: bool) -> tuple[Node | None, bool]:
+    """Give what of a node is ``room`` bytes wide and in one line, None for nothing."""
+    if isinstance(node, syntax.Set):
+        if crosses and node.mask & NEWLINE:
+            return None, False
+        mask = node.mask & ~NEWLINE
+        return (syntax.Set(mask) if mask and room else None), bool(mask and room) or not node.mask
+    cuts = [_cut(one, room, crosses=crosses) for one in node.alternatives]
+    # An alternative of nothing but newlines cannot match in one line: it gives nothing to find.
+    if any(not any(item.least for item in one) and not whole for one, whole in cuts):
+        return None, False
+    made = syntax.Group(tuple(tuple(one) for one, _ in cuts))
+    whole = all(whole for _, whole in cuts)
+    return (made if made.widest else None), whole
+
+
+def _trimmed(items: Sequence[Item]) -> list[Item]:
+    """Give a sequence whose last repeat is cut to the fewest: it need not say where it ends."""
+    kept = list(items)
+    while kept and not kept[-1].low:
+        kept.pop()
+    if kept:
+        last = kept.pop()
+        if isinstance(last.node, syntax.Set):
+            kept.append(Item(last.node, *[min(last.low, _TAIL)] * 2))
+        elif last.low > 1:
+            kept.append(Item(last.node, last.low, last.low))
+        else:
+            ends = tuple(tuple(_trimmed(one)) for one in last.node.alternatives)
+            kept.append(Item(syntax.Group(ends), 1, 1))
+    return kept
+
+
+def _written(item: Item) -> str:
+    return _atom(item.node) + _repeat(item.low, item.high)
+
+
+def _atom(node: Node) -> str:
+    if isinstance(node, syntax.Set):
+        return _class(node.mask)
+    return "(?:" + "|".join("".join(map(_written, one)) for one in node.alternatives) + ")"
+
+
+def _repeat(low: int, high: int | None) -> str:
+    if low == high:
+        return "" if low == 1 else f"{{{low}}}"
+    return "?" if (low, high) == (0, 1) else f"{{{low},{high}}}"
+
+
+@functools.lru_cache(1024)
+def _class(mask: int) -> str:
+    """Write a set of bytes as a class, or as the one byte that it holds."""
+    inverted = mask.bit_count() > 128  # noqa: PLR2004 - half of all bytes
+    shown = _ALL & ~mask if inverted else mask
+    if shown.bit_count() == 1 and not inverted:
+        return _byte(shown.bit_length() - 1)
+    runs: list[str] = []
+    byte = 0
+    while shown >> byte:
+        if shown >> byte & 1:
+            end = byte
+            while shown >> (end + 1) & 1:
+                end += 1
+            runs.append(_byte(byte) if end == byte else f"{_byte(byte)}-{_byte(end)}")
+            byte = end
+        byte += 1
+    return f"[{'^' if inverted else ''}{''.join(runs)}]"
+
+
+def _byte(byte: int) -> str:
+    shown = chr(byte)
+    return shown if shown.isascii() and (shown.isalnum() or shown == "_") else f"\\x{byte:02x}"

@@ -4,14 +4,15 @@ A database is code for an engine written in C, so a file is only read if nobody 
 written it: it and its directory belong to this user, and nobody else may even look. Whatever is
 wrong, the answer is "not there", and the caller compiles again.
 
-The key of the rules that ship with secretkit is made from name, size, inode, modification and
-change time of each rule file and of the extension: 0.6 ms for 200 files, where reading them all
-takes 3.7. The change time is set by the kernel whenever a file's content or name changes, and a
-program cannot set it, so a file that was edited, or replaced with its old times restored, gives
-another key. A file that was copied or unpacked anew does too: that costs one compilation.
+The key of the rules that ship with secretkit is made from name, inode and change time of each rule
+file and of the extension: 1 ms for 340 files, where reading them all takes 6. The change time is
+set by the kernel whenever a file's content, name or times change, and no program can set it, so a
+file that was edited, or replaced with its old times restored, gives another key. A file that was
+copied or unpacked anew does too: that costs one compilation.
 """
 
-# ruff: noqa: PTH - pathlib is not loaded on the way of the git hook
+# pathlib is not loaded on the way of the git hook.
+# ruff: noqa: PTH102, PTH103, PTH116, PTH120, PTH208
 from __future__ import annotations
 
 import os
@@ -60,12 +61,17 @@ def built_in_key(extension: str) -> str | None:
     None where the rules are not files in a directory.
     """
     try:
-        with os.scandir(rules_folder()) as entries:
-            facts = [(entry.name, *_facts(entry.stat())) for entry in entries]
+        folder = os.open(rules_folder(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        facts = [(name, *_facts(os.stat(name, dir_fd=folder))) for name in os.listdir(folder)]
         facts.sort()
         return _key(extension, repr(facts).encode())
     except OSError:
         return None
+    finally:
+        os.close(folder)
 
 
 def content_key(extension: str, content: Iterable[bytes]) -> str | None:
@@ -86,8 +92,8 @@ def _key(extension: str, rules: bytes) -> str:
     return blake2b(repr(where).encode() + rules, digest_size=_KEY // 2).hexdigest()
 
 
-def _facts(facts: os.stat_result) -> tuple[int, int, int, int]:
-    return facts.st_size, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns
+def _facts(facts: os.stat_result) -> tuple[int, int]:
+    return facts.st_ino, facts.st_ctime_ns
 
 
 def read(folder: str, *, key: str) -> pack.Pack | None:

@@ -5,7 +5,8 @@ the extension alone costs 2. The git hook starts for every commit, so it pays fo
 only. This module imports nothing that the interpreter has not loaded already.
 """
 
-# ruff: noqa: PTH - pathlib is not loaded on the way of the git hook
+# pathlib is not loaded on the way of the git hook.
+# ruff: noqa: PTH112, PTH113, PTH117
 from __future__ import annotations
 
 import _imp
