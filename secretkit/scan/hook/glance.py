@@ -30,7 +30,9 @@ _AT_ONCE = 200  # names in one write: fits into the smallest pipe there is, 16 K
 _CONFIG = "secretkit.toml"  # may hold rules of its own
 _CHANGE = 5  # words before a path: modes, ids, status
 _GITLINK = b"160000"
-_REACH = 8  # the field of a rule's record that is not 0 if a match may go on behind its line
+# Fields of a rule's record (secretkit.scan.rule): how far a match may go on behind its line, and
+# what it is for. A "hint" names an encoding that may be there; "wrapped" tells that more exactly.
+_REACH, _JUDGED = 8, 11
 
 
 class Unclear(Exception):  # noqa: N818 - no error: the answer "look again, in full"
@@ -120,8 +122,8 @@ def _look(
         if packed(data, path=path):
             raise Unclear("packed")
         scan(data, note)
-        lines = data.split(b"\n")
-        if not hits and not _may_hold(data, lines, frozenset()):
+        hits = [hit for hit in hits if pack.record(hit[0]).split(b"\0")[_JUDGED] != b"hint"]
+        if not hits and not _may_hold(data, data.split(b"\n"), frozenset()):
             continue
         doubts.append((old, data, hits))
         hits = []
