@@ -6,50 +6,57 @@ by :class:`~secretkit.scan.scanner.Scanner`, once its path is known.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from secretkit.scan.deadline import DeadlineError, deadline
 from secretkit.scan.decode import Budget, nested
-from secretkit.scan.finding import Skipped
+from secretkit.scan.nesting import DISTANT, is_notebook, is_packed, line_around, parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from secretkit.scan.finding import Skipped
     from secretkit.scan.rule import Rule
     from secretkit.scan.scanner import Scanner
 
 __all__ = ["CONTEXT", "Looker", "Spots"]
 
 CONTEXT: Final = 300  # bytes around a change: no anchor of a rule is wider than 256
-_LINE: Final = 4096  # bytes that are looked through for the beginning and the end of a line
-_RUN: Final = 1 << 16  # bytes that encoded text is followed for
+_LINE: Final = 4096  # bytes of an archive that stand for all of it
 _APART: Final = b"\n\0\n"
 _DEEPEST: Final = 4
 _FEW: Final = 64  # values that are looked for again one by one
 _SHORTEST: Final = 4  # bytes of a value for which that is worth while
-_BEGINNINGS: Final = (b"PK", b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff", b"BZh", b"\xfd7zXZ")
-_HEAD: Final = 1024
-_ENCODED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-%"
-_CODED_LINE: Final = re.compile(rb"[ \t]*[A-Za-z0-9+/=_%-]{16,}[ \t\r]*\n?")
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 class Spots(NamedTuple):
     """What an object holds: (rule, fingerprint) of each secret, and what its deltas must look at.
 
     ``values`` are the secrets as they stand in it. ``whole`` says that a change may make a secret
-    of what is far from it, so that the object's deltas are to be looked at as a whole. ``failed``
-    says why not all of it was looked at.
+    of what is far from it, so that the object's deltas are to be looked at as a whole. ``hints``
+    are encodings of which a sign may stand far from a change. ``failed`` says why not all of it
+    was looked at.
     """
 
     found: tuple[tuple[str, str], ...] = ()
     values: tuple[bytes, ...] = ()
     whole: bool = False
+    hints: frozenset[str] = _NONE
     failed: str = ""
 
 
 NOTHING: Final = Spots()
 OPAQUE: Final = Spots(whole=True)
+
+_Spot = tuple[int, int, str, str]  # start, stop, rule, fingerprint
+
+
+class _Spend(NamedTuple):
+    """What decoding one object may still cost, and what it skipped."""
+
+    budget: Budget
+    skipped: list[Skipped]
 
 
 class Looker:
@@ -58,12 +65,21 @@ class Looker:
     def __init__(self, scanner: Scanner, rules: Sequence[Rule]) -> None:
         self._scanner = scanner
         self._far = frozenset(number for number, rule in enumerate(rules) if rule.reach)
+        self._signs = {
+            number: rule.id.partition("-")[2]
+            for number, rule in enumerate(rules)
+            if rule.judged == "hint"
+        }
         self.read = 0  # bytes that were really scanned
 
     def whole(self, data: bytes) -> Spots:
         """Give what is in ``data``."""
         self.read += len(data)
-        return self._look(data, self._scanner.nominate(data), [(0, len(data))], far=False)
+        nominated = self._scanner.nominate(data)
+        packed = is_packed(data)
+        if not nominated and not packed:
+            return NOTHING
+        return self._judged(data, nominated, None, before=_NONE, packed=packed)
 
     def changed(self, data: bytes, changes: list[tuple[int, int]], *, before: Spots) -> Spots:
         """Give what is in ``data``, an object that is like one with ``before`` but for ``changes``.
@@ -82,69 +98,70 @@ class Looker:
         buffer = pieces[0] if len(pieces) == 1 else _APART.join(pieces)
         self.read += len(buffer)
         nominated = self._scanner.nominate(buffer)
-        if nominated:
-            nominated = _moved(nominated, windows)
-        return self._look(data, nominated, windows, far=False)
+        if not nominated and not before.hints:
+            return NOTHING
+        return self._judged(
+            data, _moved(nominated, windows), windows, before=before.hints, packed=False
+        )
 
-    def _look(
+    def _judged(
         self,
         data: bytes,
         nominated: list[tuple[int, int]],
-        windows: Sequence[tuple[int, int]],
+        windows: Sequence[tuple[int, int]] | None,
         *,
-        far: bool,
+        before: frozenset[str],
+        packed: bool,
     ) -> Spots:
-        whole = len(windows) == 1 and windows[0] == (0, len(data))
-        budget, skipped = Budget(), list[Skipped]()
-        spots: list[tuple[int, int, str, str]] = []
+        skipped: list[Skipped] = []
+        spots: list[_Spot] = []
+        failed = ""
+        signs = [(at, self._signs[rule]) for rule, at in nominated if rule in self._signs]
+        far = any(rule in self._far for rule, _ in nominated)
         try:
             with deadline(size=len(data)):
-                if nominated:
-                    far = any(rule in self._far for rule, _ in nominated)
-                    spots = self._seen(data, nominated)
-                for start, stop in windows if whole else _widened(data, windows):
-                    piece = data if whole else data[start:stop]
-                    spots += self._nested(piece, start, budget=budget, skipped=skipped)
+                spots = self._seen(data, nominated)
+                spend = _Spend(Budget(), skipped)
+                if packed:
+                    spots += self._nested(data, spend, hints=self._scanner.hints(nominated))
+                elif signs or before:
+                    for start, stop, hints in parts(data, signs, windows, before=before):
+                        spots += self._nested(data[start:stop], spend, hints=hints, shift=start)
         except DeadlineError as error:
-            return Spots(_distinct(spots), (), whole=True, failed=str(error))
-        if not spots and not far and not skipped:
-            return OPAQUE if whole and is_packed(data) else NOTHING
+            failed = str(error)
         values = {data[start:stop] for start, stop, _, _ in spots}
         hard = len(values) > _FEW or any(len(value) < _SHORTEST for value in values)
         return Spots(
-            _distinct(spots),
+            tuple({(rule, known): None for _, _, rule, known in spots}),
             () if hard else tuple(values),
-            whole=far or hard or is_packed(data),
-            failed=skipped[0].reason if skipped else "",
+            whole=far or hard or packed or bool(failed),
+            hints=before | DISTANT.intersection(hint for _, hint in signs),
+            failed=failed or (skipped[0].reason if skipped else ""),
         )
 
-    def _seen(
-        self, data: bytes, nominated: list[tuple[int, int]] | None
-    ) -> list[tuple[int, int, str, str]]:
-        seen = self._scanner.seen(data, path="", nominated=nominated)
+    def _seen(self, data: bytes, nominated: list[tuple[int, int]]) -> list[_Spot]:
         known = self._scanner.fingerprint
-        return [(one.start, one.end, one.rule.id, known(data[one.start : one.end])) for one in seen]
+        return [
+            (one.start, one.end, one.rule.id, known(data[one.start : one.end]))
+            for one in self._scanner.seen(data, path="", nominated=nominated)
+        ]
 
     def _nested(
-        self, data: bytes, shift: int, *, budget: Budget, skipped: list[Skipped], depth: int = 1
-    ) -> Iterator[tuple[int, int, str, str]]:
+        self, data: bytes, spend: _Spend, *, hints: frozenset[str], shift: int = 0, depth: int = 1
+    ) -> Iterator[_Spot]:
         """Give what is encoded in ``data``, at the place where the encoded text stands."""
-        for inner in nested(data, path="", budget=budget, skipped=skipped):
+        path = "x.ipynb" if data[:1] in b"{ \n" and is_notebook(data) else ""
+        for inner in nested(
+            data, path=path, budget=spend.budget, skipped=spend.skipped, hints=hints
+        ):
             start, stop = inner.span or (0, min(len(data), _LINE))
-            found = self._seen(inner.data, None)
+            nominated = self._scanner.nominate(inner.data)
+            found = self._seen(inner.data, nominated)
+            if depth < _DEEPEST and not (found and inner.span):
+                further = self._scanner.hints(nominated)
+                found += self._nested(inner.data, spend, hints=further, depth=depth + 1)
             for _, _, rule, known in found:
                 yield start + shift, stop + shift, rule, known
-            if depth < _DEEPEST and not (found and inner.span):
-                deeper = self._nested(
-                    inner.data, 0, budget=budget, skipped=skipped, depth=depth + 1
-                )
-                for _, _, rule, known in deeper:
-                    yield start + shift, stop + shift, rule, known
-
-
-def is_packed(data: bytes) -> bool:
-    """Say whether ``data`` is binary, packed or UTF-16: no part of it is read by itself."""
-    return data.startswith(_BEGINNINGS) or b"\0" in data[:_HEAD]
 
 
 def _again(data: bytes, values: Iterable[bytes]) -> Iterator[tuple[int, int]]:
@@ -169,19 +186,12 @@ def _windows(data: bytes, changes: list[tuple[int, int]]) -> list[tuple[int, int
     merged.append((low, high))
     windows: list[tuple[int, int]] = []
     for start, stop in merged:
-        low, high = _line(data, max(0, start - CONTEXT), stop + CONTEXT)
+        low, high = line_around(data, max(0, start - CONTEXT), stop + CONTEXT)
         if windows and low <= windows[-1][1]:
             windows[-1] = windows[-1][0], max(high, windows[-1][1])
         else:
             windows.append((low, high))
     return windows
-
-
-def _line(data: bytes, low: int, high: int) -> tuple[int, int]:
-    edge = max(0, low - _LINE)
-    newline = data.rfind(b"\n", edge, low)
-    end = data.find(b"\n", high, high + _LINE)
-    return newline + 1 if newline >= 0 else edge, end if end >= 0 else min(high + _LINE, len(data))
 
 
 def _moved(
@@ -204,41 +214,3 @@ def _moved(
 
 def _offset(one: tuple[int, int]) -> int:
     return one[1]
-
-
-def _widened(data: bytes, windows: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Widen windows to the ends of encoded text that goes over their edges, at most 64 KiB."""
-    reached = 0
-    for low, high in windows:
-        reached = max(reached, _ahead(data, high))
-        yield _back(data, low), reached
-
-
-def _back(data: bytes, low: int) -> int:
-    edge = max(0, low - _RUN)
-    if low and data[low - 1 : low] != b"\n":
-        low = edge + len(data[edge:low].rstrip(_ENCODED))
-        low = data.rfind(b"\n", max(edge, low - _LINE), low) + 1 or low
-    while low > edge:
-        above = data.rfind(b"\n", edge, low - 1) + 1 or edge
-        if not _CODED_LINE.fullmatch(data, above, low):
-            break
-        low = above
-    return low
-
-
-def _ahead(data: bytes, high: int) -> int:
-    edge = min(len(data), high + _RUN)
-    if high < edge and data[high : high + 1] != b"\n":
-        high = edge - len(data[high:edge].lstrip(_ENCODED))
-    while high < edge:
-        below = data.find(b"\n", high + 1, edge)
-        below = below if below >= 0 else edge
-        if not _CODED_LINE.fullmatch(data, high + 1, below):
-            break
-        high = below
-    return high
-
-
-def _distinct(spots: Iterable[tuple[int, int, str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple({(rule, known): None for _, _, rule, known in spots})

@@ -6,6 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from secretkit.scan.decode.hint import HINT_RULES
 from secretkit.scan.engine import open_engine
 from secretkit.scan.fingerprint import Fingerprinter
 from secretkit.scan.history import History
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from secretkit.scan.summary import Summary
 
-RULES = parse_rules(
+RULES = HINT_RULES + parse_rules(
     r"""
 issuer = "tests"
 [[rule]]
