@@ -20,6 +20,9 @@ def _main() -> int:
             os.fstat(number)
         except OSError:
             os.open("/dev/null", os.O_RDWR)
+    # Its __init__ loads typing; without it, what is loaded stands beside this very file.
+    bare = sys.modules["secretkit"] = type(sys)("secretkit")
+    bare.__path__ = [package]
     stage, rest = (words[0], words[1:]) if words else ("pre-commit", [])
     program = ""
     if rest[:1] == ["--git"]:
@@ -27,22 +30,19 @@ def _main() -> int:
     if stage == "pre-commit" and program:
         name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
         home = os.path.dirname(os.path.dirname(sys.executable))
-        bare = sys.modules["secretkit"] = type(sys)("secretkit")  # its __init__ loads typing
-        bare.__path__ = [package]
         try:
             from secretkit.scan.hook.glance import glance  # noqa: PLC0415 - not for a push
 
             places = [root, f"{home}/lib/{name}/site-packages"]
             line = glance(program=program, paths=places, environ=os.environ)
-        except Exception:  # noqa: BLE001 - whatever it was, the full scan looks again
-            del sys.modules["secretkit"]
+        except Exception:  # noqa: BLE001, S110 - whatever it was, the full scan looks again
+            pass
         else:
             os.write(2, f"{line}\n".encode())
             return 0
     import site  # noqa: PLC0415 - 3 ms that a clean commit does not pay
 
     site.main()
-    sys.path.append(root)
     from secretkit.scan.hook.stage import main  # noqa: PLC0415 - see above
 
     return main(stage, rest, program=program, environ=os.environ)

@@ -109,7 +109,8 @@ def _look(
     pack: Pack,
 ) -> int:
     """Scan the new blobs and give their size."""
-    total, doubts = 0, []
+    total = 0
+    doubts: list[tuple[bytes, bytes, list[tuple[int, int]]]] = []
     hits: list[tuple[int, int]] = []
 
     def note(rule: int, start: int, end: int, flags: int, context: object) -> None:
@@ -122,13 +123,9 @@ def _look(
         if packed(data, path=path):
             raise Unclear("packed")
         scan(data, note)
-        hits = [hit for hit in hits if pack.record(hit[0]).split(b"\0")[_JUDGED] != b"hint"]
-        if not hits and not _may_hold(data, data.split(b"\n"), frozenset()):
-            continue
         doubts.append((old, data, hits))
         hits = []
-    names = [old for old, _, _ in doubts if old]
-    olds = objects.blobs(names)
+    olds = objects.blobs([old for old, _, _ in doubts if old])
     for old, data, found in doubts:
         _decide(data, frozenset(next(olds).split(b"\n")) if old else frozenset(), found, pack)
     return total
@@ -142,16 +139,15 @@ def _decide(data: bytes, known: frozenset[bytes], hits: list[tuple[int, int]], p
     for rule, end in hits:
         start = data.rfind(b"\n", 0, end) + 1
         stop = data.find(b"\n", end)
-        line = data[start : stop if stop >= 0 else len(data)]
-        if line not in known or pack.record(rule).split(b"\0")[_REACH] != b"0":
+        fields = pack.record(rule).split(b"\0")
+        if fields[_JUDGED] != b"hint" and (
+            fields[_REACH] != b"0" or data[start : stop if stop >= 0 else len(data)] not in known
+        ):
             raise Unclear("a candidate")
-    if _may_hold(data, data.split(b"\n"), known):
+    lines = data.split(b"\n")
+    fresh = [at for at, line in enumerate(lines) if line not in known]
+    if encoded(b"\n".join([lines[at] for at in fresh])) or joined(lines, fresh=fresh):
         raise Unclear("encoded text")
-
-
-def _may_hold(data: bytes, lines: list[bytes], known: frozenset[bytes]) -> bool:
-    fresh = b"\n".join([line for line in lines if line not in known]) if known else data
-    return encoded(fresh) or joined(lines, known=known)
 
 
 class _Child:

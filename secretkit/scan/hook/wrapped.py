@@ -26,6 +26,7 @@ _JOINS = (b'"+"', b'"."', b'".."', b'"&"', b'"||"', b'"<>"', b'"\\"')
 _OPERATORS = b"+.&|<>\\"
 _HEADERS = (b":|", b":>", b"=|", b"=>")
 _INDICATOR = b"0123456789+-"
+_ENDS = (b"|", b">", *(b"%c" % byte for byte in _INDICATOR))
 _LEAST_BLOCK = 8
 
 
@@ -74,24 +75,25 @@ def _is_text(content: bytes) -> bool:
     return len(content.translate(None, _PRINTABLE)) * 20 <= len(content)
 
 
-def joined(lines: list[bytes], *, known: frozenset[bytes]) -> bool:
-    """Say whether a value in pieces may be there, at least one of them not in ``known`` lines.
+def joined(lines: list[bytes], *, fresh: list[int]) -> bool:
+    """Say whether a value in pieces may be there, at least one of them in a ``fresh`` line.
 
     Pieces are literals with an operator or a line break between them, or lines of a YAML block.
+    ``fresh`` are indexes of ``lines``.
     """
-    text = b"\n".join(lines).translate(_QUOTES, _BLANK)
-    if any(join in text.translate(None, _PREFIX) for join in _JOINS) and any(
-        _literals(line) for line in lines if line not in known
-    ):
+    around = sorted({at for number in fresh for at in (number - 1, number, number + 1)})
+    near = [lines[at] for at in around if 0 <= at < len(lines)]
+    text = b"\n".join(near).translate(_QUOTES, _BLANK)
+    flat = text.translate(None, _PREFIX)
+    if any(join in flat for join in _JOINS) and any(_literals(lines[at]) for at in fresh):
         return True
-    if _QUOTE + b"\n" + _QUOTE in text.translate(None, _OPERATORS + _PREFIX) and any(
+    if _QUOTE + b"\n" + _QUOTE in flat.translate(None, _OPERATORS) and any(
         _continued(first, second)
-        for first, second in zip(lines, lines[1:], strict=False)  # noqa: RUF007 - no itertools
-        if first not in known or second not in known
+        for first, second in zip(near, near[1:], strict=False)  # noqa: RUF007 - no itertools
     ):
         return True
-    plain = text.translate(None, _INDICATOR)
-    return any(header + b"\n" in plain for header in _HEADERS) and _block(lines, known)
+    plain = b"\n".join(lines).translate(None, _BLANK + _INDICATOR)
+    return any(header + b"\n" in plain for header in _HEADERS) and _block(lines, set(fresh))
 
 
 def _literals(line: bytes) -> bool:
@@ -117,21 +119,22 @@ def _continued(first: bytes, second: bytes) -> bool:
     return _solid(ends[:-1].rpartition(_QUOTE)[2]) and _solid(begins[1:].partition(_QUOTE)[0])
 
 
-def _block(lines: list[bytes], known: frozenset[bytes]) -> bool:
+def _block(lines: list[bytes], fresh: set[int]) -> bool:
     """Say whether two lines without spaces follow a line that ends like the head of a block."""
-    fresh = within = False
+    touched = within = False
     count = 0
-    for line in lines:
+    for at, line in enumerate(lines):
         bare = line.rstrip(_BLANK)
-        if bare.rstrip(_INDICATOR).translate(None, _BLANK).endswith(_HEADERS):
-            within, count, fresh = True, 0, line not in known
+        if bare.endswith(_ENDS) and bare.rstrip(_INDICATOR).translate(None, _BLANK).endswith(
+            _HEADERS
+        ):
+            within, count, touched = True, 0, at in fresh
+            continue
+        if not within:
             continue
         inner = bare.lstrip(b" \t")
-        solid = len(inner) >= _LEAST_BLOCK and len(inner) < len(bare)
-        if not (within and solid) or b" " in inner or b"\t" in inner:
-            within = False
-            continue
-        count, fresh = count + 1, fresh or line not in known
-        if count > 1 and fresh:
+        within = _LEAST_BLOCK <= len(inner) < len(bare) and not (b" " in inner or b"\t" in inner)
+        count, touched = count + within, touched or at in fresh
+        if within and count > 1 and touched:
             return True
     return False

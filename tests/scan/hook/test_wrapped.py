@@ -23,8 +23,8 @@ NONE: frozenset[bytes] = frozenset()
 def may_hold(text: str | bytes, known=NONE) -> bool:
     data = text.encode() if isinstance(text, str) else text
     lines = data.split(b"\n")
-    fresh = b"\n".join(line for line in lines if line not in known)
-    return encoded(fresh) or joined(lines, known=known)
+    fresh = [at for at, line in enumerate(lines) if line not in known]
+    return encoded(b"\n".join(lines[at] for at in fresh)) or joined(lines, fresh=fresh)
 
 
 def b64(text: str) -> str:
