@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from secretkit.scan.baseline import Baseline, Entry
     from secretkit.scan.engine import Engine
     from secretkit.scan.finding import Finding
+    from secretkit.scan.live import LiveSecrets
     from secretkit.scan.rule import Rule
-    from secretkit.scan.scanner import LiveSecrets
 
 __all__ = ["CONFIDENCES", "EVERYTHING", "Run", "Settings", "root_of", "workers"]
 
@@ -65,7 +65,7 @@ class Settings:
 
 
 class Run:
-    """One scan. Its summaries hold only findings of the wanted confidence that nobody accepts."""
+    """One scan, of one source or several."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -82,8 +82,11 @@ class Run:
             fingerprints=prints,
             acceptance=acceptance,
             live=settings.live,
+            lowest=settings.confidence,
         )
-        self._plain = Scanner(self._rules, engine=engine, fingerprints=prints)
+        self._plain = Scanner(
+            self._rules, engine=engine, fingerprints=prints, lowest=settings.confidence
+        )
 
     def _locate(self, path: str) -> str:
         """Give the path from the root."""
@@ -171,12 +174,11 @@ class Run:
         return found
 
     def settled(self, summary: Summary) -> Summary:
-        """Drop what is less sure than wanted, and count only the acceptances that are honoured."""
-        wanted = CONFIDENCES[CONFIDENCES.index(self.settings.confidence) :]
+        """Count only the acceptances that are honoured: what others accept is found."""
         honoured = self.settings.honoured
-        sure = [one for one in (*summary.findings, *summary.accepted) if one.confidence in wanted]
-        kept = [one for one in sure if one.accepted in honoured]
-        found = [replace(one, accepted="") for one in sure if one.accepted not in honoured]
+        kept = [one for one in summary.accepted if one.accepted in honoured]
+        refused = [one for one in summary.accepted if one.accepted not in honoured]
+        found = [*summary.findings, *(replace(one, accepted="") for one in refused)]
         return replace(summary, findings=ordered(found), accepted=ordered(kept))
 
     # What is accepted

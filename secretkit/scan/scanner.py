@@ -10,8 +10,9 @@ from secretkit.scan import allow
 from secretkit.scan.confirm import Confirmer
 from secretkit.scan.deadline import DeadlineError
 from secretkit.scan.decode import Budget, may_hold, nested
-from secretkit.scan.finding import Finding, Live, Skipped
+from secretkit.scan.finding import Finding, Skipped
 from secretkit.scan.judge import Candidate, judge
+from secretkit.scan.live import with_live
 from secretkit.scan.redacted import Lines, redacted
 from secretkit.scan.result import WHOLE, Result, Window
 from secretkit.scan.seen import Seen, covered, distinct
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 
     from secretkit.scan.engine import Engine
     from secretkit.scan.fingerprint import Fingerprinter
+    from secretkit.scan.live import LiveSecrets
     from secretkit.scan.rule import Rule
 
-__all__ = ["WHOLE", "Acceptance", "LiveSecrets", "Result", "Scanner", "Window"]
+__all__ = ["WHOLE", "Acceptance", "Result", "Scanner", "Window"]
 
 _DEEPEST: Final = 4
 _LEVELS: Final = ("high", "medium", "low")
@@ -36,14 +38,6 @@ class Acceptance(Protocol):
 
     def accepts(self, path: str, fingerprints: Sequence[str]) -> str:
         """Give the fingerprint of these that is accepted at ``path``, or nothing."""
-        ...
-
-
-class LiveSecrets(Protocol):
-    """The secrets that a broker has handed out, known by fingerprint."""
-
-    def spans(self, data: bytes) -> Sequence[tuple[int, int, Live]]:
-        """Give where in ``data`` one of them stands, and which it is."""
         ...
 
 
@@ -146,6 +140,11 @@ class Scanner:
                 found.append(Seen(rule, confidence, match.secret_start, match.secret_end))
         return distinct(found)
 
+    def looked(self, data: bytes, *, path: str, nominated: Sequence[tuple[int, int]]) -> list[Seen]:
+        """Give what :meth:`seen` gives, and which secrets of ours stand in ``data``."""
+        found = self.seen(data, path=path, nominated=nominated)
+        return found if self._live is None else with_live(found, data, live=self._live)
+
 
 class _EnoughError(Exception):
     """There are more findings in one thing than anybody reads."""
@@ -190,7 +189,7 @@ class _Run:
         scanner = self._scanner
         if nominated is None:
             nominated = scanner.nominate(data)
-        seen = scanner.seen(data, path=path, nominated=nominated)
+        seen = scanner.looked(data, path=path, nominated=nominated)
         spans = [(one.start, one.end) for one in seen]
         known = frozenset[tuple[str, str]]() if outer is None else outer.known
         depth = 0 if outer is None else outer.depth + 1
@@ -217,8 +216,8 @@ class _Run:
         """Look into what was encoded at ``span``, and report it there, once."""
         scanner = self._scanner
         nominated = scanner.nominate(data)
-        for one in scanner.seen(data, path=at.path, nominated=nominated):
-            shown = Seen(one.rule, one.confidence, *span)
+        for one in scanner.looked(data, path=at.path, nominated=nominated):
+            shown = one._replace(start=span[0], end=span[1])
             spans = sorted([*at.spans, span])
             self._report(data[one.start : one.end], shown, at._replace(spans=spans))
             return
