@@ -8,7 +8,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from secretkit.scan.judge import entropy, shape
+from secretkit.scan.judge import context, entropy, shape
 from secretkit.scan.judge.placeholder import placeholder, template
 
 if TYPE_CHECKING:
@@ -93,8 +93,33 @@ def _url(candidate: Candidate, value: str) -> str | None:
     return candidate.rule.confidence
 
 
+def _otp(candidate: Candidate, value: str) -> str | None:
+    """A seed is noise: one that reads as text was made by hand."""
+    if placeholder(value):
+        return None
+    spelled = shape.strength(value.upper()) == shape.NONE
+    return "low" if spelled else candidate.rule.confidence
+
+
+def _hash(candidate: Candidate, value: str) -> str | None:
+    """A hash of a password is worth a look in a file of accounts, hardly in a program's text."""
+    if placeholder(value) or entropy.uneven(value):
+        return None
+    path = candidate.path
+    return "low" if context.source(path) or context.tried(path) else candidate.rule.confidence
+
+
+def _listed(candidate: Candidate, value: str) -> str | None:
+    """A seed in words or in numbers: hardly one of them comes twice."""
+    parts = re.findall(r"[a-z0-9]+", value)
+    return candidate.rule.confidence if len(set(parts)) >= 0.75 * len(parts) else None
+
+
 JUDGES: Final[Mapping[str, Callable[[Candidate, str], str | None]]] = {
     "pem": _pem,
     "jwt": _jwt,
     "url": _url,
+    "otp": _otp,
+    "password-hash": _hash,
+    "seed-phrase": _listed,
 }

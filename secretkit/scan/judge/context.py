@@ -10,7 +10,7 @@ from secretkit.core.record import record
 if TYPE_CHECKING:
     from secretkit.scan.judge import Candidate
 
-__all__ = ["Context", "kind", "read"]
+__all__ = ["Context", "kind", "read", "source", "tried"]
 
 _BEFORE: Final = 240
 _AFTER: Final = 80
@@ -56,6 +56,26 @@ _MADE: Final = re.compile(
     r"wasm|woff2?|ttf|eot|otf)\Z|(?:^|/)(?:locales?|i18n|translations?|lang|l10n|nls)/",
     re.IGNORECASE,
 )
+
+
+_TRIED: Final = re.compile(
+    r"(?:^|[/_.-])(?:tests?|testing|testdata|specs?|fixtures?|mocks?|__tests__|docs?|documentation|examples?|"
+    r"samples?|demos?|tutorials?|readme|changelog|changes|history|releases?)(?:[/_.-]|\Z)",
+    re.IGNORECASE,
+)
+_SOURCE: Final = re.compile(
+    r"\.(?:py|js|ts|tsx|jsx|mjs|rb|go|rs|java|kt|scala|php|c|cc|cpp|h|hpp|cs|swift|pl|pm|md|rst|adoc|txt|html?)\Z"
+)
+
+
+def tried(path: str) -> bool:
+    """Say whether a file is, by its path, a test, an example or a document."""
+    return _TRIED.search(path) is not None
+
+
+def source(path: str) -> bool:
+    """Say whether a file is, by its path, program text or a document."""
+    return _SOURCE.search(path) is not None
 
 
 def kind(path: str) -> str:

@@ -40,9 +40,18 @@ _OPTION: Final = re.compile(
 )
 _TRANSLATED: Final = re.compile(r"[^\x20-\x7e]")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.=+/:~\-]+")
+_BASIC: Final = re.compile(r"basic\s+\Z", re.IGNORECASE)
+_HASH: Final = re.compile(
+    r"(?:[0-9a-f]{2}){16,64}|(?:[0-9A-F]{2}){16,64}|\$?[a-z0-9_-]{1,20}\$.{0,80}\$.*|\{[A-Z0-9]{3,12}\}.*"
+)
+_BADGE: Final = re.compile(r"badge|\.svg\?")
+_LISTED_NAME: Final = re.compile(r"""(?:^|[\s\[(,])[(\[]\s*[a-z]?["'][^"']*["']\s*,\s*\S{0,3}\Z""")
+_BARE_NAME: Final = re.compile(r"""[\w.\])]\s*,\s*\S{0,3}\Z""")
+_CALLED: Final = re.compile(r"""\(\s*\S{0,3}\Z""")
 _SIGNS: Final = re.compile(r"[^a-z0-9]")
 _LONG: Final = 32
 _CODE: Final = re.compile(r"[(\[{$@:/\\<]")
+_SPACED: Final = re.compile(r"\s")
 _WORDED: Final = 0.6
 _SURPRISING: Final = 5.6
 _LISTED: Final = re.compile(r"(?i:name)[\"']?:[ \t]*[\"']?([A-Za-z0-9_.-]+)")
@@ -56,31 +65,43 @@ def near(candidate: Candidate, value: str) -> str | None:
         return None
     if _CODE.search(value) and shape.ordinary(value):
         return None
-    if entropy.uneven(value) or word.coverage(value) >= _WORDED:
-        return None
-    if not any(map(str.isdigit, value)) and word.surprise(value) < _SURPRISING:
+    if _BASIC.search(around.before):
+        return candidate.rule.confidence if shape.login(value) >= shape.FAIR else "low"
+    if entropy.uneven(value) or _worded(value):
         return None
     if context.kind(candidate.path) == "made" or _LINK.search(around.before):
         return "low"
     return candidate.rule.confidence if _ASSIGNED.search(around.before) else "low"
 
 
+def _worded(value: str) -> bool:
+    """Whether ``value`` is words, where its issuer's values have no spaces between words."""
+    if _SPACED.search(value):
+        return False
+    if word.coverage(value) >= _WORDED:
+        return True
+    return not any(map(str.isdigit, value)) and word.surprise(value) < _SURPRISING
+
+
 def judge(candidate: Candidate, value: str) -> str | None:
     """Judge a value by the class of its name and by its strength."""
     around = context.read(candidate)
     rule = candidate.rule.id
-    kind = context.kind(candidate.path)
-    if kind == "lock" or placeholder(value) or _TRANSLATED.search(value):
+    lock = context.kind(candidate.path) == "lock"
+    if lock or placeholder(value) or _TRANSLATED.search(value):
         return None
     if shape.ordinary(value) or _PUBLIC.search(around.before[-60:]):
         return None
     if not around.quote and not _whole(around, rule):
         return None
     strength = shape.strength(value)
+    if _BASIC.search(around.before):
+        strength = shape.login(value)
+        return "medium" if strength >= shape.FAIR else None
     if rule in _BY_PLACE:
-        return _by_place(rule, value, strength)
+        return _by_place(rule, strength)
     named = _named(candidate) if rule == "generic-manifest" else around.name
-    return _by_name(named, value, strength, around, kind)
+    return _by_name(named, value, strength, around, candidate.path)
 
 
 def _named(candidate: Candidate) -> str:
@@ -90,10 +111,8 @@ def _named(candidate: Candidate) -> str:
     return found[1] if found else ""
 
 
-def _by_place(rule: str, value: str, strength: int) -> str | None:
+def _by_place(rule: str, strength: int) -> str | None:
     """Where the place alone says that a secret follows: a header, a login, a command."""
-    if rule == "generic-authorization" and shape.encoded_login(value):
-        return "medium"
     if strength == shape.STRONG:
         return "medium"
     if rule == "generic-authorization":
@@ -101,22 +120,22 @@ def _by_place(rule: str, value: str, strength: int) -> str | None:
     return "medium" if strength == shape.FAIR else "low" if strength == shape.WEAK else None
 
 
-def _by_name(named: str, value: str, strength: int, around: Context, kind: str) -> str | None:
+def _by_name(named: str, value: str, strength: int, around: Context, path: str) -> str | None:
     class_ = name.class_of(named)
-    if class_ == name.OTHER or strength == shape.NONE:
+    if class_ == name.OTHER or strength == shape.NONE or _echoes(named, value):
         return None
-    if _echoes(named, value):
-        return None
-    if class_ == name.PASSWORD:
-        least = shape.WEAK if around.quote else shape.FAIR
-        sure = strength >= least
-    elif class_ == name.TOKEN:
-        sure = strength >= shape.FAIR and _token(value)
-    else:
-        sure = strength == shape.STRONG and _token(value)
-    if not sure or kind == "made":
+    if _BARE_NAME.search(around.before) or _LISTED_NAME.search(around.before):
         return "low"
-    return "medium"
+    tried = context.tried(path)
+    if class_ == name.PASSWORD:
+        certain = around.quote and not tried and not _CALLED.search(around.before)
+        sure = strength >= (shape.WEAK if certain else shape.FAIR) and not _HASH.fullmatch(value)
+    elif class_ == name.TOKEN:
+        sure = strength >= shape.FAIR and _token(value) and not (tried and shape.uuid(value))
+        sure = sure and not _BADGE.search(around.before)
+    else:
+        sure = strength == shape.STRONG and _token(value) and not tried
+    return "medium" if sure and context.kind(path) != "made" else "low"
 
 
 def _token(value: str) -> bool:

@@ -28,7 +28,7 @@ server service session shared sign signing storage subscription test user webhoo
 _PAIRED: Final = frozenset(_PAIRED_TEXT.split())
 _KEY_TEXT: Final = """
 auth authentication authorization cert certificate cipher cookie cred credential credentials
-creds jwt key keys login nonce otp pin salt sas seed session sid sig signature
+creds jwt key keys otp pin salt sas seed session sid
 """
 _KEY: Final = frozenset(_KEY_TEXT.split())
 # The noun that a name ends in says what the value is: a password hint is a hint.
@@ -40,8 +40,8 @@ context control cookie_name count created criteria data date default default_nam
 desc description dialog dir directory disabled document domain element email enabled encoder
 encoding endpoint entry env environment error errors event example exception exists expiration
 expire expired expires expiry factory failed field fields file filename filter flag folder
-form format function generator getter grant group handler header help hint hints history host
-icon id ident identifier ids impl index info input interface invalid issuer item kind label
+form format function generator getter grant group handler hash hashed digest hasher header help hint hints
+history host icon id ident identifier ids impl index info input interface invalid issuer item kind label
 labels last len length level limit link list loader location logger login_url manager map mask
 max message messages method min missing mode model module msg name names namespace needed node
 notice num number object option options order owner page panel param parameter parameters
@@ -59,7 +59,17 @@ _ALWAYS_NOT_TEXT: Final = """
 css hotkey html i18n keyboard locale placeholder pub public tokenizer translation
 """
 _ALWAYS_NOT: Final = frozenset(_ALWAYS_NOT_TEXT.split())
+# Tokens that say where a listing or a task goes on, not who asks.
+_PASSING_TEXT: Final = """
+ack action cancel cancellation change continuation cursor idempotency lifecycle lock next page
+pagination paging request resume sync task
+"""
+_EMPTY: Final = frozenset(
+    ["value", "val", "str", "string", "text", "env", "is", "plain", "b", "bytes", "hex", "base"]
+)
+_PASSING: Final = frozenset(_PASSING_TEXT.split())
 _KEY_NOT_TEXT: Final = """
+websocket signature nonce login sig accept bucket object s3key
 anon arrow cache color composite dedup dict document event foreign group hash hot idempotency
 index json license lookup map metric modifier name natural object partition press primary
 publishable recaptcha registry routing row sheet short site sort unique
@@ -70,25 +80,11 @@ _KEY_NOT: Final = frozenset(_KEY_NOT_TEXT.split())
 def class_of(text: str) -> int:
     """Give PASSWORD, TOKEN, KEY or OTHER for an identifier; linear in its length."""
     words = [found.lower() for found in _WORD.findall(text)]
-    while words and words[-1] in {
-        "value",
-        "val",
-        "str",
-        "string",
-        "text",
-        "env",
-        "here",
-        "is",
-        "plain",
-        "b",
-        "bytes",
-        "hex",
-        "base",
-    }:
+    while words and words[-1] in _EMPTY:
         words.pop()
     if not words or any(word in _ALWAYS_NOT for word in words):
         return OTHER
-    if words[-1] in _NOUN and not (words[-1] == "id" and words[-2:-1] in (["secret"], ["key"])):
+    if words[-1] in _NOUN and words[-2:] not in (["secret", "id"], ["key", "id"]):
         return OTHER
     return max(map(_class, words, ["", *words], [words] * len(words)))
 
@@ -99,7 +95,7 @@ def _class(word: str, before: str, words: list[str]) -> int:
     if word == "word" and before == "pass":
         return PASSWORD
     if _TOKEN.fullmatch(word):
-        return TOKEN
+        return OTHER if any(one in _PASSING for one in words) else TOKEN
     if word in {"key", "keys"} and before in _PAIRED:
         return KEY if any(one in _KEY_NOT for one in words) else TOKEN
     if word in _KEY:

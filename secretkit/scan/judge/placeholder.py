@@ -21,7 +21,6 @@ _TEMPLATE: Final = re.compile(
     r"^<[^<>]*>?$|^\[[A-Za-z _-]*\]$|^__\w+__$|\$[A-Z_]{3,}|%[sdvxr](?![A-Za-z0-9])"
 )
 _RUN: Final = 6
-_ZEROS: Final = 16
 _LONG: Final = 24
 _MOST: Final = 512
 _FEWEST: Final = 4  # distinct characters
@@ -43,7 +42,8 @@ def placeholder(value: str) -> bool:
     if size >= 8 and len(set(value.lower())) <= _FEWEST:  # noqa: PLR2004 - shorter may be chance
         return True
     # A run of A in base64 is a run of zero bytes, which tokens that carry fields have.
-    if entropy.stuck(value.replace("A", "")) >= max(_RUN, size // 8) or "A" * _ZEROS in value:
+    noise = value.replace("A", "")
+    if 4 * len(noise) < size or entropy.stuck(noise) >= max(_RUN, size // 8):
         return True
     if entropy.sequential(value) >= _COUNTED:
         return True

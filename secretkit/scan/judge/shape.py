@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Final
 
 from secretkit.scan.judge import entropy, word
 
-__all__ = ["FAIR", "NONE", "STRONG", "WEAK", "encoded_login", "ordinary", "strength"]
+__all__ = ["FAIR", "NONE", "STRONG", "WEAK", "login", "ordinary", "strength", "uuid"]
 
 NONE, WEAK, FAIR, STRONG = range(4)
 
@@ -58,6 +59,10 @@ _MANY: Final = 24
 _SOME: Final = 16
 _FEW: Final = 8
 _LEAST: Final = 5
+_BASE32: Final = re.compile("[A-Z2-7]{16,}")
+_LETTERS: Final = re.compile(rb"[A-Za-z]{5}")
+_SHORTEST: Final = 8
+_PRINTABLE: Final = re.compile(rb"[ -~]+")
 _READ: Final = 256
 # Bits of surprise a character, and shares of words, set on tests/detection/tune.
 _SOUND: Final = 6.2  # letters of one case
@@ -79,16 +84,34 @@ def ordinary(value: str) -> bool:
     return _ORDINARY.fullmatch(value) is not None or _IMAGE.match(value) is not None
 
 
-def encoded_login(value: str) -> bool:
-    """Say whether ``value`` is ``user:password`` in base64."""
-    import base64  # noqa: PLC0415 - few values need it
+def uuid(value: str) -> bool:
+    """Say whether ``value`` is a UUID."""
+    return _UUID.fullmatch(value) is not None
 
+
+def login(value: str) -> int:
+    """Give the strength of the password in ``user:password`` in base64; NONE if it is not that."""
+    _, colon, password = (_plain(value) or "").partition(":")
+    return strength(password) if colon else NONE
+
+
+def _plain(value: str) -> str | None:
+    """Give what ``value`` is in base64, if that is text of one line."""
+    if len(value) < _SHORTEST:
+        return None
     try:
         plain = base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
     except ValueError:
+        return None
+    return plain.decode("ascii") if plain.isascii() and _PRINTABLE.fullmatch(plain) else None
+
+
+def _spelled(value: str) -> bool:
+    """Whether ``value`` is text in base32: five letters in a row are in 1 of 200 random ones."""
+    try:
+        return _LETTERS.search(base64.b32decode(value + "=" * (-len(value) % 8))) is not None
+    except ValueError:
         return False
-    _, colon, password = plain.partition(b":")
-    return bool(colon) and len(password) >= 3 and plain.isascii() and plain.isalnum() is False  # noqa: PLR2004
 
 
 def strength(value: str) -> int:
@@ -96,17 +119,16 @@ def strength(value: str) -> int:
     size = len(value)
     if size < _LEAST or len(set(value)) < _LEAST - 1:
         return NONE
-    if _UUID.fullmatch(value):
-        return FAIR if not entropy.uneven(value.replace("-", "").lower()) else NONE
+    if uuid(value):
+        return NONE if entropy.uneven(value.replace("-", "").lower()) else FAIR
     part = max(_PARTS.split(value), key=len)
     if _HEX.fullmatch(part) and len(part) >= _SOME and 2 * len(part) >= size:
         return _hex(part)
     if value.isdigit():
         return _digits(value)
-    covered = word.coverage(value)
-    if covered >= _WORDED:
-        return NONE
-    return _mixed(value, covered)
+    covered = max(word.coverage(value), word.coverage(_plain(value) or ""))
+    spelled = _BASE32.fullmatch(value) is not None and _spelled(value)
+    return NONE if spelled or covered >= _WORDED else _mixed(value, covered)
 
 
 def _digits(value: str) -> int:
