@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import subprocess
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,12 @@ __all__ = ["HARDENED", "Git", "environment"]
 _TIMEOUT: Final = 60.0
 
 
+def _found() -> str:
+    """Give the path of git, or nothing; without shutil, which costs the git hook 3 ms."""
+    files = (f"{folder}/git" for folder in PLACES.split(":"))
+    return next((file for file in files if os.access(file, os.X_OK)), "")
+
+
 class Git:
     """Runs git in one directory. ``inherited`` is the environment that git gave to a hook.
 
@@ -27,8 +33,8 @@ class Git:
     def __init__(
         self, folder: Path, *, inherited: Mapping[str, str] | None = None, program: str = ""
     ) -> None:
-        found = program or shutil.which("git", path=PLACES)
-        if found is None:
+        found = program or _found()
+        if not found:
             raise ScanError("git is not installed", hint="install git")
         self._command = (found, *HARDENED)
         self.folder = folder
