@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from secretkit import __version__
 from secretkit.cli import exits
+from secretkit.cli.live import known_secrets
 from secretkit.cli.output import is_terminal
 from secretkit.cli.progress import progress
 from secretkit.config.place import state_dir
@@ -47,7 +48,7 @@ class Scanning:
     def __init__(self, session: Session, options: Mapping[str, Any]) -> None:
         self._session = session
         self._options = options
-        self._config = session.config()
+        self._config = session.toolkit.config
         self._root = root_of(self._paths()[0])
 
     def run(self) -> int:
@@ -99,6 +100,7 @@ class Scanning:
             baseline=baseline,
             key=self._key(baseline),
             own_rules=self._rules(),
+            live=known_secrets(self._session),
             cache=default_folder(self._session.environ),
             notice=self._session.say,
             progress=step,

@@ -74,7 +74,7 @@ class KnownSecrets:
         for run in _RUN.finditer(data):
             if _DIGIT.search(data, run.start(), run.end()) is None:
                 continue
-            for start, end in _candidates(data, run.start(), run.end()):
+            for start, end in dict.fromkeys(_candidates(data, *run.span())):
                 value = data[start:end]
                 if value not in seen:
                     seen[value] = self.named(value)

@@ -406,6 +406,47 @@ def test_without_a_place_for_its_key_a_scan_says_so_and_goes_on(repo):
     assert "fingerprints hold for this run only" in scan(repo, code=1)[1]
 
 
+# Secrets of our own
+
+
+def test_a_secret_that_was_handed_out_is_named_with_its_generation(stocked, cache):
+    stocked.environ["XDG_CACHE_HOME"] = str(cache)
+    value = "plain-but-9-ours-" + "x7q2"
+    assert stocked.run("set", "local:db", "-", given=value.encode())[0] == 0
+    with stocked.config.open("a") as file:
+        file.write('[credentials.db]\nkind = "opaque"\nsource = "local:db"\n')
+    (stocked.cwd / "notes.md").write_text(f"the word is {value}.\n# secretkit: allow it\n")
+    code, out, _ = stocked.run("scan", "--json")
+    assert (code, json.loads(out)["findings"]) == (0, [])
+    assert stocked.run("token", "db")[0] == 0
+    code, out, err = stocked.run("scan", "--json")
+    assert code == 1, err
+    (finding,) = json.loads(out)["findings"]
+    assert finding["rule"] == "live-credential"
+    assert finding["live"] == {"credential": "db", "generation": 1}
+    assert value.encode() not in out + err
+    code, out, err = stocked.run("scan", "--accept", "--reason", "fine")
+    assert code == 1
+    assert b"generation 1 of the credential db" in out
+    assert b"secretkit set db" in out
+    assert not (stocked.cwd / NAME).exists()
+
+
+def test_a_scan_makes_no_ledger_and_goes_on_without_one_it_cannot_read(stocked, cache):
+    stocked.environ["XDG_CACHE_HOME"] = str(cache)
+    (stocked.cwd / "a").write_text("clean")
+    ledger = stocked.state / "ledger.db"
+    for path in stocked.state.glob("ledger.db*"):
+        path.unlink()
+    assert stocked.run("scan")[0] == 0
+    assert not ledger.exists()
+    ledger.write_text("no database")
+    ledger.chmod(0o600)
+    code, _, err = stocked.run("scan")
+    assert code == 0
+    assert b"the secrets handed out so far are not looked for" in err
+
+
 # A terminal
 
 
