@@ -66,7 +66,7 @@ def test_what_can_be_taken_over_is(imported):
 @pytest.mark.parametrize(
     ("text", "rule", "secret"),
     [
-        ("k = 'ACME_" + "9f31c07be2a84d56'", "acme-token", "ACME_9f31c07be2a84d56"),
+        ("k = 'ACME_" + "9f31c07be2a84d56'", "acme-token", "ACME_" + "9f31c07be2a84d56"),
         ("user=joe pass=" + "x7k2m9q4w1z8", "pair", "x7k2m9q4w1z8"),
         ("beta-key-" + "493817265094", "no-keywords", "beta-key-" + "493817265094"),
     ],
