@@ -60,7 +60,7 @@ def literal_text(raw: bytes) -> tuple[str, int] | None:
     from secretkit.scan.rule import shape_rules  # noqa: PLC0415 - see above
 
     text = raw.decode(errors="replace")
-    found = next(iter(Finder(shape_rules()).find(text)), None)
+    found = next(iter(Finder(shape_rules()).shapes(text)), None)
     if found is None:
         return None
     return found.rule_id, text.count("\n", 0, found.start) + 1

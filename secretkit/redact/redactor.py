@@ -32,7 +32,7 @@ class Redactor:
     """Takes live values and key-shaped text out of what it is given. Thread-safe.
 
     Fails closed: a text that cannot be redacted is replaced by the constant ``FAILED``. A line of
-    200 characters without a secret costs about 10 µs here, and about 30 µs with 1,000 values
+    200 characters without a secret costs about 25 µs here, and about 45 µs with 1,000 values
     watched.
     """
 
@@ -67,7 +67,7 @@ class Redactor:
             return FAILED
 
     def _without_shapes(self, text: str) -> str:
-        matches = self._engine.find(text)
+        matches = self._engine.shapes(text)
         return masked(text, [(one.start, one.end) for one in matches]) if matches else text
 
     def data(self, data: bytes | bytearray | memoryview) -> bytes:
