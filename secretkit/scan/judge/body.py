@@ -115,18 +115,11 @@ def _listed(candidate: Candidate, value: str) -> str | None:
     return candidate.rule.confidence if len(set(parts)) >= 0.75 * len(parts) else None
 
 
-def _listed(candidate: Candidate, value: str) -> str | None:
-    """A seed in words or in numbers: hardly one of them comes twice."""
-    parts = re.findall(r"[a-z0-9]+", value)
-    return candidate.rule.confidence if len(set(parts)) >= 0.75 * len(parts) else None
-
-
 JUDGES: Final[Mapping[str, Callable[[Candidate, str], str | None]]] = {
     "pem": _pem,
     "jwt": _jwt,
     "url": _url,
     "otp": _otp,
     "password-hash": _hash,
-    "seed-phrase": _listed,
     "seed-phrase": _listed,
 }
