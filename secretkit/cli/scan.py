@@ -19,44 +19,47 @@ _MODES: Final = ("staged", "history", "stdin")
 
 
 @click.command("scan", cls=Command)
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--staged", is_flag=True, help="Scan what is staged for the next commit.")
 @click.option(
     "--history",
     is_flag=False,
     flag_value="",
     metavar="[RANGE]",
-    help="Scan every version of every file, or those that RANGE brings (main..HEAD).",
+    help="Scan all history, or what RANGE brings: main..HEAD.",
 )
 @click.option("--stdin", is_flag=True, help="Scan standard input.")
 @click.option("--path", "name", metavar="NAME", help="With --stdin: what to call it.")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="How to report (default: text).")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="How to report.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write the report there, for you only (0600).",
+    help="Write the report there, mode 0600.",
 )
 @click.option(
     "--confidence",
     type=click.Choice(("low", "medium", "high")),
-    help="Report findings at least this sure (default: medium).",
+    help="How sure a finding must be (default: medium).",
 )
 @click.option(
-    "--exclude", multiple=True, metavar="GLOB", help="Leave out paths, as in .gitignore; repeat it."
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="Leave out paths, as in .gitignore; may be repeated.",
 )
 @click.option(
     "--rules",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Use the rules in this file as well; repeat it.",
+    help="Use these rules as well, ours or of gitleaks; may be repeated.",
 )
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The findings accepted so far (default: .secretkit-baseline at the top).",
+    help="What is accepted (default: .secretkit-baseline at the top).",
 )
 @click.option("--accept", is_flag=True, help="Put what is found into the baseline.")
 @click.option("--reason", metavar="TEXT", help="With --accept: why it may stay.")
