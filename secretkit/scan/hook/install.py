@@ -101,29 +101,33 @@ def install(place: Place, *, hooks: Sequence[str] = HOOKS[:1]) -> list[Path]:
         if place.everywhere:
             for name in FORWARDED:
                 _write(place.folder / name, forwarder(name, git=place.git))
-        written = []
         for name in hooks:
-            path = place.folder / name
-            aside = path.with_name(name + BEFORE)
-            if not place.everywhere and _exists(path) and not _ours(path):
-                if _exists(aside):
-                    raise ConfigError(
-                        f"{path} is not ours, and {aside.name} is there already",
-                        hint=f"look at both, and remove {aside}",
-                    )
-                path.rename(aside)
-            own = own_hook(name, git=place.git)
-            previous = own if place.everywhere else f'"${{0%/*}}/{name}{BEFORE}"'
+            path, previous = place.folder / name, own_hook(name, git=place.git)
+            if not place.everywhere:
+                _put_aside(path)
+                previous = f'"${{0%/*}}/{name}{BEFORE}"'
             text = hook_script(
                 name, python=sys.executable, fast=fast, git=place.git, previous=previous
             )
             _write(path, text)
-            written.append(path)
     except OSError as error:
         raise _unwritten(place, error) from None
     if place.everywhere:
         _configure(place, "core.hooksPath", str(place.folder))
-    return written
+    return [place.folder / name for name in hooks]
+
+
+def _put_aside(path: Path) -> None:
+    """Move a hook that is not ours aside; the one that moved first is never overwritten."""
+    if not _exists(path) or _ours(path):
+        return
+    aside = path.with_name(path.name + BEFORE)
+    if _exists(aside):
+        raise ConfigError(
+            f"{path} is not ours, and {aside.name} is there already",
+            hint=f"look at both, and remove {aside}",
+        )
+    path.rename(aside)
 
 
 def uninstall(place: Place) -> list[Path]:
