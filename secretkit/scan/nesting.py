@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["DISTANT", "Part", "is_notebook", "is_packed", "line_around", "parts"]
+__all__ = ["DISTANT", "Part", "changed_parts", "is_notebook", "is_packed", "line_around", "parts"]
 
 DISTANT: Final = frozenset({"kubernetes", "block"})
 """Encodings of which the sign may stand far from what is encoded."""
@@ -24,6 +25,20 @@ _CODED_LINE: Final = re.compile(
     rb"[ \t]*(?:\S{8,}|(?:[+.&|<>]{1,2}[ \t]*)?[rbuf@$]?[\"'`][^\"'`\n]*[\"'`][ \t]*"
     rb"[+.&|<>\\(),;]{0,2})[ \t\r]*\n?"
 )
+_NEAR: Final = 64  # bytes around a sign that tell whether it is one
+_JOINS: Final = rb"(?:\+|\.\.?|&|\|\||<>|\\)"
+_LOOKS: Final = {
+    "base64": re.compile(rb"[A-Za-z0-9+/_-]{40}"),
+    "literals": re.compile(
+        rb"[\"'`][ \t]{0,40}(?:\\?\r?\n[ \t]{0,80}|"
+        + _JOINS
+        + rb"[ \t]{0,40}(?:\\?\r?\n[ \t]{0,80})?)"
+        rb"(?:" + _JOINS + rb"[ \t]{0,8})?(?:[rbuf]|@|\$)?[\"'`]"
+    ),
+    "block": re.compile(
+        rb"[|>][0-9+-]{0,2}[ \t]*\r?\n[ \t]{1,40}[^\s#]{8,200}[ \t]*\r?\n[ \t]{1,40}[^\s#]{8}"
+    ),
+}
 
 
 class Part(NamedTuple):
@@ -34,38 +49,50 @@ class Part(NamedTuple):
     hints: frozenset[str]
 
 
-def parts(
-    data: bytes,
-    signs: Iterable[tuple[int, str]],
-    windows: Sequence[tuple[int, int]] | None,
-    *,
-    before: frozenset[str],
-) -> Iterator[Part]:
-    """Give the parts of ``data`` to decode: around ``signs``, which are (offset, encoding).
-
-    Only ``windows`` of it have changed, or all of it. ``before`` is what was seen of
-    :data:`DISTANT` in what it is a delta of.
-    """
+def parts(data: bytes, signs: Iterable[tuple[int, str]]) -> Iterator[Part]:
+    """Give the parts of ``data`` to decode: around ``signs``, which are (offset, encoding)."""
     seen: list[Part] = []
     for at, hint in sorted(signs):
-        if hint in DISTANT:
-            before |= {hint}
+        if not _is_likely(data, hint, at - _NEAR, at + 2 * _NEAR):
+            continue
         low, high = max(0, at - _AROUND), at + _AROUND
-        if seen and low <= seen[-1].stop:
+        if hint == "kubernetes":
+            yield Part(0, len(data), frozenset({hint}))
+        elif seen and low <= seen[-1].stop:
             seen[-1] = Part(seen[-1].start, high, seen[-1].hints | {hint})
         else:
             seen.append(Part(low, high, frozenset({hint})))
     for part in seen:
         low, high = line_around(data, part.start, part.stop)
         yield Part(_back(data, low), _ahead(data, high), part.hints)
-    if "kubernetes" in before:
-        for low, high in [(0, len(data))] if windows is None else windows:
-            yield Part(low, high, frozenset({"kubernetes"}))
-    if "block" in before and windows is not None:
-        for low, high in windows:
-            start = _back(data, low)
-            if data.count(b"\n", start, low) > 1:  # its own line, and at least one of a block
-                yield Part(start, _ahead(data, high), frozenset({"block"}))
+
+
+def changed_parts(
+    data: bytes,
+    signs: Iterable[tuple[int, str]],
+    windows: Iterable[tuple[int, int]],
+    *,
+    before: frozenset[str],
+) -> Iterator[Part]:
+    """Give the parts to decode of data of which only what is in ``windows`` is new.
+
+    ``before`` is what was seen of :data:`DISTANT` in what it is a delta of. Encoded text that
+    reaches into no window was decoded there. Windows are in order and end with lines.
+    """
+    ordered = sorted(signs)
+    for start, stop in windows:
+        low, high = _back(data, start), _ahead(data, stop)
+        first, last = bisect_left(ordered, (low,)), bisect_right(ordered, (high + 2,))
+        hints = before.union(hint for _, hint in ordered[first:last])
+        hints = frozenset(hint for hint in hints if _is_likely(data, hint, low, high))
+        if hints:
+            yield Part(low, high, hints)
+
+
+def _is_likely(data: bytes, hint: str, low: int, high: int) -> bool:
+    """Look closer than an engine does, whose expressions end with their line."""
+    looks = _LOOKS.get(hint)
+    return looks is None or looks.search(data, max(0, low), high) is not None
 
 
 def line_around(data: bytes, low: int, high: int) -> tuple[int, int]:

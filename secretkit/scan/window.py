@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from secretkit.scan.deadline import DeadlineError, deadline
 from secretkit.scan.decode import Budget, nested
-from secretkit.scan.nesting import DISTANT, is_notebook, is_packed, line_around, parts
+from secretkit.scan.nesting import (
+    DISTANT,
+    changed_parts,
+    is_notebook,
+    is_packed,
+    line_around,
+    parts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,20 +41,21 @@ class Spots(NamedTuple):
     """What an object holds: (rule, fingerprint) of each secret, and what its deltas must look at.
 
     ``values`` are the secrets as they stand in it. ``whole`` says that a change may make a secret
-    of what is far from it, so that the object's deltas are to be looked at as a whole. ``hints``
-    are encodings of which a sign may stand far from a change. ``failed`` says why not all of it
-    was looked at.
+    of what is far from it, so that the object's deltas are to be looked at as a whole; ``opaque``
+    that nothing is known of it, or that no part of it means anything. ``hints`` are encodings of
+    which a sign may stand far from a change. ``failed`` says why not all of it was looked at.
     """
 
     found: tuple[tuple[str, str], ...] = ()
     values: tuple[bytes, ...] = ()
     whole: bool = False
+    opaque: bool = False
     hints: frozenset[str] = _NONE
     failed: str = ""
 
 
 NOTHING: Final = Spots()
-OPAQUE: Final = Spots(whole=True)
+OPAQUE: Final = Spots(opaque=True)
 
 _Spot = tuple[int, int, str, str]  # start, stop, rule, fingerprint
 
@@ -86,14 +94,14 @@ class Looker:
 
         ``changes`` are ``[start, stop)``, in order; where nothing stands, something was taken out.
         """
-        if before.whole or is_packed(data):
+        if before.opaque or is_packed(data):
             return self.whole(data)
         wanted = [*changes, *_again(data, before.values)] if before.values else changes
         if not wanted:
-            return NOTHING
-        windows = _windows(data, wanted)
-        if sum(stop - start for start, stop in windows) * 2 > len(data):
-            return self.whole(data)
+            return before._replace(found=(), failed="")
+        windows = fresh = _windows(data, wanted)
+        if before.whole or sum(stop - start for start, stop in windows) * 2 > len(data):
+            windows = [(0, len(data))]
         pieces = [data[start:stop] for start, stop in windows]
         buffer = pieces[0] if len(pieces) == 1 else _APART.join(pieces)
         self.read += len(buffer)
@@ -101,14 +109,14 @@ class Looker:
         if not nominated and not before.hints:
             return NOTHING
         return self._judged(
-            data, _moved(nominated, windows), windows, before=before.hints, packed=False
+            data, _moved(nominated, windows), fresh, before=before.hints, packed=False
         )
 
     def _judged(
         self,
         data: bytes,
         nominated: list[tuple[int, int]],
-        windows: Sequence[tuple[int, int]] | None,
+        fresh: Sequence[tuple[int, int]] | None,
         *,
         before: frozenset[str],
         packed: bool,
@@ -116,16 +124,22 @@ class Looker:
         skipped: list[Skipped] = []
         spots: list[_Spot] = []
         failed = ""
-        signs = [(at, self._signs[rule]) for rule, at in nominated if rule in self._signs]
-        far = any(rule in self._far for rule, _ in nominated)
+        signs, places = self._split(nominated)
+        distant = before | DISTANT.intersection(hint for _, hint in signs)
+        far = any(rule in self._far for rule, _ in places)
         try:
             with deadline(size=len(data)):
-                spots = self._seen(data, nominated)
+                spots = self._seen(data, places) if places else []
                 spend = _Spend(Budget(), skipped)
                 if packed:
                     spots += self._nested(data, spend, hints=self._scanner.hints(nominated))
                 elif signs or before:
-                    for start, stop, hints in parts(data, signs, windows, before=before):
+                    chosen = (
+                        parts(data, signs)
+                        if fresh is None
+                        else changed_parts(data, signs, fresh, before=distant)
+                    )
+                    for start, stop, hints in chosen:
                         spots += self._nested(data[start:stop], spend, hints=hints, shift=start)
         except DeadlineError as error:
             failed = str(error)
@@ -134,10 +148,25 @@ class Looker:
         return Spots(
             tuple({(rule, known): None for _, _, rule, known in spots}),
             () if hard else tuple(values),
-            whole=far or hard or packed or bool(failed),
-            hints=before | DISTANT.intersection(hint for _, hint in signs),
+            whole=far or hard,
+            opaque=packed or bool(failed),
+            hints=distant,
             failed=failed or (skipped[0].reason if skipped else ""),
         )
+
+    def _split(
+        self, nominated: list[tuple[int, int]]
+    ) -> tuple[list[tuple[int, str]], list[tuple[int, int]]]:
+        """Tell signs of encoded text from places of rules."""
+        signs: list[tuple[int, str]] = []
+        places: list[tuple[int, int]] = []
+        for one in nominated:
+            hint = self._signs.get(one[0])
+            if hint is None:
+                places.append(one)
+            else:
+                signs.append((one[1], hint))
+        return signs, places
 
     def _seen(self, data: bytes, nominated: list[tuple[int, int]]) -> list[_Spot]:
         known = self._scanner.fingerprint
