@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -85,8 +86,8 @@ def command(session: Session, /, **options: Any) -> int:  # noqa: ANN401 - click
 def _check(options: dict[str, Any]) -> None:
     """Refuse options that contradict each other."""
     history = options["history"]
-    if history is not None and history.startswith(("/", ".", "~")):
-        # No revision starts so: it is a PATH that stands behind the option.
+    if history is not None and (history in {".", ".."} or history.startswith(("/", "./", "../"))):
+        # No range looks so: it is a PATH that stands behind the option.
         options["paths"] = (Path(history), *options["paths"])
         options["history"] = ""
     modes = [f"--{mode}" for mode in _MODES if options[mode] not in {None, False}]
@@ -98,6 +99,13 @@ def _check(options: dict[str, Any]) -> None:
         raise click.UsageError("--path goes with --stdin")
     if modes and not options["stdin"] and len(options["paths"]) > 1:
         raise click.UsageError(f"{modes[0]} takes one PATH, the repository")
+    _check_acceptance(options)
+    missing = [path for path in options["paths"] if not os.path.lexists(path)]
+    if missing:
+        raise click.UsageError(f"there is no {missing[0]}")
+
+
+def _check_acceptance(options: dict[str, Any]) -> None:
     if options["accept"] != bool(options["reason"]):
         raise click.UsageError("--accept and --reason TEXT go together")
     if options["accept"] and (options["base"] or options["no_accepted"]):

@@ -27,6 +27,7 @@ from secretkit.scan.report import Report, render
 from secretkit.scan.report.shown import shown
 from secretkit.scan.report.text import counts, lines
 from secretkit.scan.run import CONFIDENCES, EVERYTHING, Run, Settings, root_of
+from secretkit.scan.store import open_repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +54,6 @@ class Scanning:
 
     def run(self) -> int:
         """Scan, report, and give the exit code."""
-        self._check_paths()
         started = time.monotonic()
         with progress(self._session, title="scanning") as step:
             run = Run(self._settings(step))
@@ -76,14 +76,6 @@ class Scanning:
     def _paths(self) -> Sequence[Path]:
         given: Sequence[Path] = self._options["paths"]
         return given or (Path(),)
-
-    def _check_paths(self) -> None:
-        for path in self._paths():
-            if not os.path.lexists(path):
-                raise ConfigError(
-                    f"there is no {shown(str(path))}",
-                    hint="name files or directories; for standard input: secretkit scan --stdin",
-                )
 
     def _settings(self, step: Callable[[int, int], None]) -> Settings:
         table = self._config.scan
@@ -143,12 +135,14 @@ class Scanning:
     def _baseline(self) -> Baseline:
         base = self._options["base"]
         if base:
-            return read_revision(Git(self._root), base)
+            return read_revision(open_repository(self._root), base)
         given = self._options["baseline"]
         if given is not None and not self._options["accept"] and not given.exists():
             raise ConfigError("there is no such file", file=str(given), hint="--baseline FILE")
         if self._options["staged"] and given is None:
             return read_revision(Git(self._root), "")  # what is staged, as for all else
+        if self._options["history"] is not None and not (self._root / ".git").exists():
+            return read_revision(open_repository(self._root), "HEAD")  # a bare one has no files
         return read_baseline(self._file())
 
     def _key(self, baseline: Baseline) -> bytes:

@@ -10,6 +10,7 @@ from secretkit.errors import ConfigError
 from secretkit.scan.acceptance import read_baseline, read_revision, write_baseline
 from secretkit.scan.baseline import Located
 from secretkit.scan.content import scan_text
+from secretkit.scan.decode.hint import HINT_RULES
 from secretkit.scan.engine import open_built_in, open_engine
 from secretkit.scan.fingerprint import Fingerprinter
 from secretkit.scan.git import Git
@@ -151,8 +152,9 @@ class Run:
             ScanError: if there is no such range, or git fails.
         """
         from secretkit.scan.history import History  # noqa: PLC0415 - one of four sources
+        from secretkit.scan.store import open_repository  # noqa: PLC0415 - see above
 
-        git = Git(self.settings.root)
+        git = open_repository(self.settings.root)
         found = History(
             git,
             make_scanner=lambda: self.scanner,
@@ -247,7 +249,7 @@ def _engine(settings: Settings) -> tuple[Sequence[Rule], Engine]:
     cache, notice = settings.cache, settings.notice
     if not settings.own_rules:
         return open_built_in(cache=cache, progress=notice)
-    rules = (*built_in_rules(), *settings.own_rules)
+    rules = (*built_in_rules(), *HINT_RULES, *settings.own_rules)
     return rules, open_engine(rules, cache=cache, progress=notice)
 
 

@@ -354,6 +354,17 @@ def test_history_finds_what_was_taken_out_and_names_its_commit(repo):
     assert "hint: " in scan(repo, "--history", "none..main", code=3)[1]
 
 
+def test_a_bare_repository_has_history_too_and_its_own_baseline(repo):
+    commit(repo)
+    git(repo, "clone", "-q", "--bare", ".", "../bare.git")
+    scan(repo, "--history", "../bare.git", code=1)
+    scan(repo, "../bare.git", "--history", "main", code=1)
+    scan(repo, "--accept", "--reason", "revoked", code=0)
+    commit(repo)
+    git(repo, "push", "-q", "../bare.git", "main")
+    scan(repo, "--history", "../bare.git", code=0)
+
+
 # A stranger's repository
 
 
