@@ -30,9 +30,9 @@ _AT_ONCE = 200  # names in one write: fits into the smallest pipe there is, 16 K
 _CONFIG = "secretkit.toml"  # may hold rules of its own
 _CHANGE = 5  # words before a path: modes, ids, status
 _GITLINK = b"160000"
-# Fields of a rule's record (secretkit.scan.rule): how far a match may go on behind its line, and
-# what it is for. A "hint" names an encoding that may be there; "wrapped" tells that more exactly.
-_REACH, _JUDGED = 8, 11
+# Fields of a rule's record (secretkit.scan.rule): its pattern, how far a match may go on behind its
+# line, and its purpose. A "hint" names an encoding; secretkit.scan.hook.wrapped tells that exactly.
+_PATTERN, _REACH, _JUDGED = 3, 8, 11
 
 
 class Unclear(Exception):  # noqa: N818 - no error: the answer "look again, in full"
@@ -127,27 +127,57 @@ def _look(
         hits = []
     olds = objects.blobs([old for old, _, _ in doubts if old])
     for old, data, found in doubts:
-        _decide(data, frozenset(next(olds).split(b"\n")) if old else frozenset(), found, pack)
+        _decide(data, next(olds) if old else b"", found, pack)
     return total
 
 
-def _decide(data: bytes, known: frozenset[bytes], hits: list[tuple[int, int]], pack: Pack) -> None:
+def _decide(data: bytes, before: bytes, hits: list[tuple[int, int]], pack: Pack) -> None:
     """Pass only if every line in doubt stood in the old content of the file, word for word.
 
-    That is not enough for a rule whose match may go on behind its line.
+    Of a rule whose match may go on behind its line, with all that it may reach. What is new is
+    matched by :mod:`re`: an engine nominates more than the rule means.
     """
+    known = frozenset(before.split(b"\n")) if before else frozenset()
+    rules, fresh = _Rules(pack), []
     for rule, end in hits:
-        start = data.rfind(b"\n", 0, end) + 1
-        stop = data.find(b"\n", end)
-        fields = pack.record(rule).split(b"\0")
-        if fields[_JUDGED] != b"hint" and (
-            fields[_REACH] != b"0" or data[start : stop if stop >= 0 else len(data)] not in known
-        ):
+        if rules.judged(rule) == b"hint":
+            continue
+        start, stop, reach = data.rfind(b"\n", 0, end) + 1, data.find(b"\n", end), rules[rule].reach
+        stop = stop if stop >= 0 else len(data)
+        old = data[start : stop + reach] in before if reach else data[start:stop] in known
+        if not old:
+            fresh.append((rule, end))
+    if fresh:
+        from secretkit.scan.confirm import Confirmer  # noqa: PLC0415 - loads re and typing, 10 ms
+
+        if Confirmer(rules).confirm(data, fresh):  # type: ignore[arg-type]
             raise Unclear("a candidate")
     lines = data.split(b"\n")
-    fresh = [at for at, line in enumerate(lines) if line not in known]
-    if encoded(b"\n".join([lines[at] for at in fresh])) or joined(lines, fresh=fresh):
+    numbers = [at for at, line in enumerate(lines) if line not in known]
+    if encoded(b"\n".join([lines[at] for at in numbers])) or joined(lines, fresh=numbers):
         raise Unclear("encoded text")
+
+
+class _Rule:
+    """What confirming a match takes of a rule."""
+
+    def __init__(self, pattern: str, reach: int) -> None:
+        self.pattern, self.reach = pattern, reach
+
+
+class _Rules:
+    """The rules of a pack, without the classes that the full scan has for them."""
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
+
+    def judged(self, index: int) -> bytes:
+        """Give what the rule is for."""
+        return self._pack.record(index).split(b"\0")[_JUDGED]
+
+    def __getitem__(self, index: int) -> _Rule:
+        fields = self._pack.record(index).split(b"\0")
+        return _Rule(fields[_PATTERN].decode(), int(fields[_REACH]))
 
 
 class _Child:
