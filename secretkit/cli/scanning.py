@@ -25,7 +25,7 @@ from secretkit.scan.git import Git
 from secretkit.scan.keyfile import user_key
 from secretkit.scan.report import Report, render
 from secretkit.scan.report.shown import shown
-from secretkit.scan.report.text import counts, lines
+from secretkit.scan.report.text import counts, lines, told
 from secretkit.scan.run import CONFIDENCES, EVERYTHING, Run, Settings, root_of
 from secretkit.scan.store import open_repository
 
@@ -168,11 +168,8 @@ class Scanning:
 
     def _tell_fresh(self, run: Run) -> None:
         """Name what is accepted by the very change that brings it: somebody should look."""
-        for one in run.fresh[:_SHOWN]:
-            place = f"{shown(one.path)}:{one.line}: {one.rule}"
-            self._session.say(f"accepted in this very change, by {one.accepted}: {place}")
-        if len(run.fresh) > _SHOWN:
-            self._session.say(f"… and {len(run.fresh) - _SHOWN} more")
+        for line in told(run.fresh):
+            self._session.say(f"in this very change {line}")
 
     def _tell_unused(self, run: Run, summary: Summary) -> None:
         """Name the entries of the baseline that nothing needed in a scan of the whole tree."""

@@ -332,7 +332,7 @@ def test_a_baseline_counts_for_a_commit_once_it_is_staged_too(repo):
     scan(repo, "--staged", code=1)
     git(repo, "add", NAME)
     _, err = scan(repo, "--staged", code=0)
-    assert "accepted in this very change, by baseline: b.py:1: anthropic-api-key" in err
+    assert "in this very change accepted by baseline: b.py:1: anthropic-api-key" in err
     commit(repo)
     _, err = scan(repo, "--staged", code=0)
     assert "very change" not in err
@@ -382,7 +382,7 @@ def test_a_pull_request_cannot_accept_its_own_leak_where_ci_names_the_base(repo)
     out, _ = scan(repo, "--history", "main..topic", "--base", "main", "--json", code=1)
     assert len(places(out)) == 2
     _, err = scan(repo, "--history", "main..topic", code=0)
-    assert err.count("accepted in this very change") == 2
+    assert err.count("in this very change accepted by ") == 2
 
 
 def test_a_configuration_of_the_repository_turns_nothing_off_unless_it_is_trusted(repo):

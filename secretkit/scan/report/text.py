@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from secretkit.scan.report import Report
     from secretkit.scan.summary import Summary
 
-__all__ = ["Part", "counts", "lines", "render"]
+__all__ = ["Part", "counts", "lines", "render", "told"]
 
 Part = tuple[str, str]  # a style (path, place, rule, mild, or a severity) and text
 
@@ -22,6 +22,7 @@ _ACCEPTING: Final = (
     "'secretkit: allow REASON', or run: secretkit scan --accept --reason REASON"
 )
 _KILO: Final = 1000
+_TOLD: Final = 10
 
 
 def render(report: Report) -> str:
@@ -57,6 +58,14 @@ def counts(report: Report) -> str:
         f"{', '.join(words)}; {', '.join(read)}, {_size(summary.size)} scanned"
         f" in {report.seconds:.2f} s"
     )
+
+
+def told(accepted: Sequence[Finding]) -> Iterator[str]:
+    """Name at most ten accepted findings, a line each, and how many more there are."""
+    for one in accepted[:_TOLD]:
+        yield f"accepted by {one.accepted}: {shown(one.path)}:{one.line}: {one.rule}"
+    if len(accepted) > _TOLD:
+        yield f"accepted: {len(accepted) - _TOLD} more"
 
 
 def _finding(finding: Finding) -> Iterator[Sequence[Part]]:

@@ -2,7 +2,7 @@ import re
 
 from secretkit.core.record import replace
 from secretkit.scan.report import Report, render
-from secretkit.scan.report.text import counts, lines
+from secretkit.scan.report.text import counts, lines, told
 from secretkit.scan.summary import Summary
 
 
@@ -53,3 +53,11 @@ def test_the_last_word_counts_what_was_accepted_and_by_what(plain):
 def test_every_part_of_a_line_has_a_style(plain):
     first = next(iter(lines(plain)))
     assert [style for style, _ in first] == ["path", "place", "critical", "", "rule", "mild"]
+
+
+def test_at_most_ten_accepted_findings_are_named(plain):
+    one = replace(plain.summary.findings[0], accepted="comment")
+    assert list(told([one])) == ["accepted by comment: src/app.py:3: acme-key"]
+    many = list(told([one] * 12))
+    assert len(many) == 11
+    assert many[-1] == "accepted: 2 more"
