@@ -160,8 +160,9 @@ def _file(file: str, path: str, scanner: Scanner) -> Summary:
 
 def _report(stage: str, found: Summary) -> int:
     from secretkit.scan.report import Report  # noqa: PLC0415 - after the scan
-    from secretkit.scan.report.text import render  # noqa: PLC0415 - as above
+    from secretkit.scan.report.text import render, told  # noqa: PLC0415 - as above
 
+    sys.stderr.writelines(f"secretkit: {line}\n" for line in told(found.accepted))
     what = _WHAT.get(stage, "push")
     if found.findings or found.skipped:
         sys.stderr.write(render(Report(summary=found)))
