@@ -30,6 +30,7 @@ _AT_ONCE = 200  # names in one write: fits into the smallest pipe there is, 16 K
 _CONFIG = "secretkit.toml"  # may hold rules of its own
 _CHANGE = 5  # words before a path: modes, ids, status
 _GITLINK = b"160000"
+_STEP = 4096
 # Fields of a rule's record (secretkit.scan.rule): its pattern, how far a match may go on behind its
 # line, and its purpose. A "hint" names an encoding; secretkit.scan.hook.wrapped tells that exactly.
 _PATTERN, _REACH, _JUDGED = 3, 8, 11
@@ -137,14 +138,15 @@ def _decide(data: bytes, before: bytes, hits: list[tuple[int, int]], pack: Pack)
     Of a rule whose match may go on behind its line, with all that it may reach. What is new is
     matched by :mod:`re`: an engine nominates more than the rule means.
     """
-    known = frozenset(before.split(b"\n")) if before else frozenset()
+    low, high = _changed(data, before)
+    known = frozenset(before[low : len(before) - len(data) + high].split(b"\n"))
     rules, fresh = _Rules(pack), []
     for rule, end in hits:
         if rules.judged(rule) == b"hint":
             continue
         start, stop, reach = data.rfind(b"\n", 0, end) + 1, data.find(b"\n", end), rules[rule].reach
         stop = stop if stop >= 0 else len(data)
-        old = data[start : stop + reach] in before if reach else data[start:stop] in known
+        old = start >= high or stop + reach < low or (reach == 0 and data[start:stop] in known)
         if not old:
             fresh.append((rule, end))
     if fresh:
@@ -153,9 +155,44 @@ def _decide(data: bytes, before: bytes, hits: list[tuple[int, int]], pack: Pack)
         if Confirmer(rules).confirm(data, fresh):  # type: ignore[arg-type]
             raise Unclear("a candidate")
     lines = data.split(b"\n")
-    numbers = [at for at, line in enumerate(lines) if line not in known]
+    first, end = data.count(b"\n", 0, low), data.count(b"\n", 0, high)
+    numbers = [at for at in range(first, end + (high == len(data))) if lines[at] not in known]
     if encoded(b"\n".join([lines[at] for at in numbers])) or joined(lines, fresh=numbers):
         raise Unclear("encoded text")
+
+
+def _changed(data: bytes, before: bytes) -> tuple[int, int]:
+    """Give the part of ``data``, in whole lines, before and behind which it is like ``before``."""
+    shorter = min(len(data), len(before))
+    head = _same(shorter, lambda low, high: data[low:high] == before[low:high])
+    low = data.rfind(b"\n", 0, head) + 1
+    ends, others = len(data), len(before)
+    tail = _same(
+        shorter - low,
+        lambda low, high: data[ends - high : ends - low] == before[others - high : others - low],
+    )
+    newline = data.find(b"\n", ends - tail)
+    if not before or newline < 0:
+        return low, ends
+    return low, max(low, newline + 1)
+
+
+def _same(most: int, equal: Callable[[int, int], bool]) -> int:
+    """Give how many bytes are the same, at most ``most``."""
+    low = 0
+    while low < most:
+        high = min(most, max(2 * low, low + _STEP))
+        if equal(low, high):
+            low = high
+            continue
+        while high - low > 1:
+            middle = (low + high) // 2
+            if equal(low, middle):
+                low = middle
+            else:
+                high = middle
+        break
+    return low
 
 
 class _Rule:
