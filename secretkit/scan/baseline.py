@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "Baseline", "Entry", "Located", "encoded", "parse"]
 
 NAME: Final = ".secretkit-baseline"
-_MOST_KEYS: Final = 16  # each costs 3 ms for a distinct short value
+_MOST_KEYS: Final = 8  # each costs 3 ms for a distinct short value
 _TITLE: Final = (
     "# Findings accepted for secretkit. To add some: secretkit scan --accept --reason WHY"
 )
