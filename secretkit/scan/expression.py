@@ -22,6 +22,8 @@ WIDEST: Final = 256
 """No anchor matches more bytes than this."""
 
 _NEAR: Final = 40
+BRIDGE: Final = rf"[^\r\n]{{0,{_NEAR}}}?"
+"""What stands between an issuer's name and a value in the patterns of :func:`near`."""
 _EDGE: Final = r"0-9A-Za-z_/+"
 _TAIL: Final = 24  # more of one class says no more about a match, and costs compile time
 _ALL: Final = (1 << 256) - 1
@@ -34,7 +36,7 @@ def near(words: Sequence[str], value: str) -> str:
     """
     either = "|".join(re.escape(word).replace(r"\ ", "[ ]") for word in words)
     return (
-        rf"(?i:{either})[^\r\n]{{0,{_NEAR}}}?"
+        rf"(?i:{either}){BRIDGE}"
         rf"(?<![{_EDGE}.\-])(?P<secret>{value})(?![{_EDGE}]|-[0-9A-Za-z])"
     )
 

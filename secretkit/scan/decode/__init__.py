@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from secretkit.scan.decode.budget import Budget, Nested, SpentError
+from secretkit.scan.finding import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from secretkit.scan.finding import Skipped
-
-__all__ = ["HINTS", "Budget", "Nested", "may_hold", "nested"]
+__all__ = ["HINTS", "Budget", "Nested", "encoded", "is_archive", "may_hold", "nested"]
 
 HINTS: Final = ("base64", "kubernetes", "hex", "percent", "literals", "block")
 _ALL: Final = frozenset(HINTS)
 _FIRST: Final = (b"P", b"\x1f", b"B", b"\xfd", b"\xff", b"\xfe")  # of archives and marked text
+_PACKED: Final = (b"PK\3\4", b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ")
 _RUNS: Final = 4000  # encoded runs looked into in one piece of data
 
 
@@ -34,14 +34,30 @@ def nested(
     """
     try:
         yield from _containers(data, path=path, budget=budget, skipped=skipped)
-        if hints:
-            for count, inner in enumerate(_runs(data, hints)):
-                if count == _RUNS:
-                    break
-                budget.piece(path=path, skipped=skipped)
-                yield inner
     except SpentError:
         return
+    if hints:
+        yield from encoded(data, path=path, budget=budget, skipped=skipped, hints=hints)
+
+
+def encoded(
+    data: bytes, *, path: str, budget: Budget, skipped: list[Skipped], hints: frozenset[str]
+) -> Iterator[Nested]:
+    """Give what is encoded in text, or written in pieces; the rest is as for :func:`nested`."""
+    try:
+        for count, inner in enumerate(_runs(data, hints)):
+            if count == _RUNS:
+                skipped.append(Skipped(path=path, reason="holds too much encoded text"))
+                return
+            budget.piece(path=path, skipped=skipped)
+            yield inner
+    except SpentError:
+        return
+
+
+def is_archive(data: bytes) -> bool:
+    """Say whether ``data`` has members, or one that is compressed, with names of their own."""
+    return data.startswith(_PACKED) or data[257:262] == b"ustar"
 
 
 def may_hold(data: bytes, *, path: str) -> bool:
@@ -85,13 +101,13 @@ def _containers(
 
 
 def _runs(data: bytes, hints: frozenset[str]) -> Iterator[Nested]:
-    from secretkit.scan.decode import encoded, joined  # noqa: PLC0415 - few files need them
+    from secretkit.scan.decode import joined, runs  # noqa: PLC0415 - few files need them
 
     finders: Mapping[str, Callable[[bytes], Iterator[Nested]]] = {
-        "base64": encoded.base64_runs,
-        "kubernetes": encoded.kubernetes_values,
-        "hex": encoded.hex_runs,
-        "percent": encoded.percent_runs,
+        "base64": runs.base64_runs,
+        "kubernetes": runs.kubernetes_values,
+        "hex": runs.hex_runs,
+        "percent": runs.percent_runs,
         "literals": joined.joined_literals,
         "block": joined.block_values,
     }

@@ -43,7 +43,7 @@ def open_built_in(
     progress: Callable[[str], object] | None = None,
     wanted: str | None = None,
 ) -> tuple[Sequence[Rule], Engine]:
-    """Give the rules that ship with secretkit and the fastest engine there is for them.
+    """Give the rules and hints that ship with secretkit, and the fastest engine for them.
 
     ``cache`` is the directory of compiled databases: with one, this takes milliseconds from the
     second time on. ``progress`` is told before something takes a second. ``wanted`` is one of
@@ -52,19 +52,20 @@ def open_built_in(
     Raises:
         ScanError: if the wanted engine is not installed.
     """
+    from secretkit.scan.decode.hint import HINT_RULES  # noqa: PLC0415 - loads re
     from secretkit.scan.engine import cache as store  # noqa: PLC0415 - hyperscan alone needs it
-    from secretkit.scan.rule import built_in_rules, lazy_rules  # noqa: PLC0415 - loads re
+    from secretkit.scan.rule import built_in_rules, lazy_rules  # noqa: PLC0415 - as above
 
     path, module = _extension(wanted)
     if module is None:
-        rules = built_in_rules()
+        rules = (*built_in_rules(), *HINT_RULES)
         return rules, _without_hyperscan(rules, wanted)
     key = store.built_in_key(path)
     pack = store.read(cache, key=key) if cache and key else None
     engine = _opened(module, pack)
     if pack is not None and engine is not None:
         return lazy_rules(pack), engine
-    rules = built_in_rules()
+    rules = (*built_in_rules(), *HINT_RULES)
     return rules, _compiled(module, rules, cache=cache, key=key, progress=progress)
 
 
@@ -118,6 +119,8 @@ def _compiled(
     from secretkit.scan.engine.pack import encode  # noqa: PLC0415 - as above
     from secretkit.scan.rule import to_record  # noqa: PLC0415 - as above
 
+    if not rules:
+        return HyperscanEngine(_nothing)  # hyperscan compiles no empty database
     if progress is not None:
         progress(f"compiling {len(rules)} rules, once")
     database = compiled(module, rules)
@@ -128,6 +131,10 @@ def _compiled(
     if engine is None:
         raise _missing("hyperscan")
     return engine
+
+
+def _nothing(_data: object, _on_match: object) -> None:
+    """Find nothing."""
 
 
 def _without_hyperscan(rules: Sequence[Rule], wanted: str | None) -> Engine:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["built_in_key", "content_key", "default_folder", "read", "rules_folder", "write"]
 
+# What else decides how a database is made of rules, from the directory of the rules.
+_COMPILING = ("../decode/hint.py", "../engine/hyper.py", "../expression.py")
+# What a pack is made by, seen from the folder of rules: edited, it may make another one.
+_MAKERS = ("../expression.py", "../syntax.py", "../rule.py", "../rulefile.py", "../decode/hint.py")
 _KEPT = 8  # of several installations, virtual environments and sets of custom rules
 _LARGEST = 64 << 20
 _OTHERS = 0o077
@@ -65,7 +69,8 @@ def built_in_key(extension: str) -> str | None:
     except OSError:
         return None
     try:
-        facts = [(name, *_facts(os.stat(name, dir_fd=folder))) for name in os.listdir(folder)]
+        names = [*os.listdir(folder), *_COMPILING]
+        facts = [(name, *_facts(os.stat(name, dir_fd=folder))) for name in names]
         facts.sort()
         return _key(extension, repr(facts).encode())
     except OSError:

@@ -24,6 +24,8 @@ class KeywordEngine:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         indexes: dict[bytes, list[int]] = {}
+        # Encoded text has no keyword: it may be anywhere.
+        self._always = [(index, 1) for index, rule in enumerate(rules) if rule.judged == "hint"]
         for index, rule in enumerate(rules):
             for word in rule.keywords:
                 indexes.setdefault(word.encode(), []).append(index)
@@ -37,7 +39,7 @@ class KeywordEngine:
 
     def nominate(self, data: bytes | bytearray | memoryview) -> list[tuple[int, int]]:
         """Give (index of a rule, end of a keyword) pairs."""
-        found: list[tuple[int, int]] = []
+        found = [*self._always] if data else []
         if self._search is None:
             return found
         search, lowered = self._search, bytes(data).lower()

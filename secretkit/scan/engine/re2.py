@@ -37,6 +37,8 @@ class Re2Engine:
         self._rules = rules
         self._anchors: dict[int, Any] = {}
         owners: dict[bytes, list[int]] = {}
+        # Encoded text has no keyword: it may be anywhere.
+        self._always = [(index, 1) for index, rule in enumerate(rules) if rule.judged == "hint"]
         for index, rule in enumerate(rules):
             for word in rule.keywords:
                 owners.setdefault(word.encode(), []).append(index)
@@ -48,7 +50,7 @@ class Re2Engine:
 
     def nominate(self, data: bytes | bytearray | memoryview) -> list[tuple[int, int]]:
         """Give (index of a rule, end of its anchor) pairs."""
-        found: list[tuple[int, int]] = []
+        found = [*self._always] if data else []
         if not self._owners:
             return found
         view = memoryview(data)

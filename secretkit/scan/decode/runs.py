@@ -1,4 +1,4 @@
-"""Encoded: base64, hexadecimal and percent-encoded runs in text, and the text in them."""
+"""Runs: base64, hexadecimal and percent-encoded runs in text, and the text in them."""
 
 from __future__ import annotations
 
