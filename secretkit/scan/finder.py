@@ -69,20 +69,12 @@ class Finder:
         For what must not let a secret through, and loses little by taking out an example of one.
         """
         data = _encoded(text)
-        found = [one for one in self._matches(data) if self._is_random(data, one)]
+        found = self._matches(data)
         return self._spans(text, data, found) if found else []
 
     def _matches(self, data: bytes) -> Sequence[Match]:
         nominated = self._engine.nominate(data)
         return self._confirmer.confirm(data, nominated) if nominated else ()
-
-    def _is_random(self, data: bytes, match: Match) -> bool:
-        least = self._rules[match.rule].entropy
-        if not least:
-            return True
-        from secretkit.scan.judge.entropy import shannon  # noqa: PLC0415 - few rules need it
-
-        return shannon(data[match.secret_start : match.secret_end].decode("latin-1")) >= least
 
     def _spans(self, text: str, data: bytes, matches: Sequence[Match]) -> list[Span]:
         if len(data) == len(text):
