@@ -99,7 +99,7 @@ def _refuse_shared(place: Place) -> None:
 @click.argument("words", nargs=-1, metavar="[FILE]...")
 @click.pass_obj
 def run(session: Session, *, stage: str, words: tuple[str, ...]) -> int:
-    """Scan what is staged, or what is pushed; git and other tools call this.
+    """Scan what is staged or pushed: git calls this.
 
     Exit code: 0 clean, 1 leaked keys, 2 usage, 3 not scanned in full. With FILEs, only those are
     looked at: as they are staged, or as they stand in the work tree if they are not.
@@ -112,7 +112,10 @@ def run(session: Session, *, stage: str, words: tuple[str, ...]) -> int:
 @command.command("selftest")
 @click.pass_obj
 def selftest(session: Session) -> int:
-    """Prove that the hook stops a key, in a repository made for that; then look at this one."""
+    """Prove that the hook stops a key.
+
+    In a repository made for that; then it looks at the hook of the one around.
+    """
     from secretkit.scan.hook import selftest as testing  # noqa: PLC0415 - not for help
 
     wrong = 0

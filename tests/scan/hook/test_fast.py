@@ -193,7 +193,8 @@ def test_without_compiled_rules_they_are_compiled_or_done_without(hook, tmp_path
 def test_an_accepted_key_passes_and_is_counted(hook):
     hook.repository.stage(a=f"{KEY}  # secretkit: allow revoked long ago\n")
     code, said, _ = hook.run()
-    assert (code, said) == (0, "secretkit: 1 file, 146 bytes scanned, no leaked keys, 1 accepted")
+    assert code == 0
+    assert "secretkit: 1 file, 146 bytes scanned, no leaked keys, 1 accepted" in said
 
 
 def test_a_broken_index_stops_the_commit(hook):
