@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from secretkit.scan.expression import WIDEST, anchor
@@ -33,7 +32,9 @@ class Re2Engine:
         Raises:
             ImportError: if google-re2 is not installed.
         """
-        self._re2: Any = import_module("re2")
+        import re2  # type: ignore[import-untyped] # noqa: PLC0415 - may not be installed
+
+        self._re2: Any = re2
         self._rules = rules
         self._anchors: dict[int, Any] = {}
         owners: dict[bytes, list[int]] = {}
