@@ -314,6 +314,24 @@ def test_what_the_baseline_no_longer_needs_is_named(repo):
     assert f"not needed for this tree: {NAME}: app.py  # revoked" in scan(repo, code=0)[1]
 
 
+def test_the_value_is_left_nowhere_by_any_mode_or_format(repo, cache):
+    git(repo, "add", "-A")
+    for form in ("text", "json", "sarif", "junit", "csv"):
+        found, _, err = repo.run("scan", "-v", "--format", form, "--output", f"report.{form}")
+        assert found == 1
+        assert VALUE.encode() not in err
+    repo.run("scan", "--staged", "-v")
+    commit(repo)
+    scan(repo, "--history", "-v", code=1)
+    scan(repo, "--accept", "--reason", "revoked", "-v", code=0)
+    spelled = [VALUE, VALUE[20:60], VALUE.encode().hex(), base64.b64encode(VALUE.encode()).decode()]
+    for folder in (repo.path, cache):
+        for path in folder.rglob("*"):
+            if path.is_file() and ".git" not in path.parts and path.name != "app.py":
+                content = path.read_bytes()
+                assert not any(one.encode() in content for one in spelled), path
+
+
 # Staged and history
 
 
