@@ -58,8 +58,8 @@ class LiveSecrets(Protocol):
 class KnownSecrets:
     """Secrets known by fingerprint. Keeps no value; thread-safe if ``fingerprint`` is.
 
-    ``fingerprint`` gives the digest of a value, ``known`` what each digest is. It reads 60
-    MB/s of source code here, on a busy machine.
+    ``fingerprint`` gives the digest of a value, ``known`` what each digest is. It reads 60 MB/s of
+    source code here, on a busy machine.
     """
 
     def __init__(self, known: Mapping[str, Live], *, fingerprint: Callable[[bytes], str]) -> None:
