@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import subprocess
@@ -134,10 +135,14 @@ def test_a_private_key_behind_an_old_first_line_stops_the_commit(hook):
 @pytest.mark.parametrize(
     "content",
     [
+        f"a: {base64.b64encode(KEY.encode()).decode()}\n".encode(),
+        f'k = "{KEY[:30]}" + "{KEY[30:]}"\n'.encode(),
+        f"key: |\n  {KEY[:50]}\n  {KEY[50:]}\n".encode(),
+        KEY.encode().hex().encode(),
         f"key = '{KEY}'\n".encode("utf-16"),
         b"x" * 5_000_000 + b"\n" + KEY.encode() + b"\n",
     ],
-    ids=["utf-16", "large"],
+    ids=["base64", "literals", "block", "hex", "utf-16", "large"],
 )
 def test_what_must_be_decoded_or_is_large_is_found(hook, content):
     hook.repository.stage(a=content)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from scan.repository import key
-from secretkit.scan.decode import nested
+from secretkit.scan.decode import HINTS, nested
 from secretkit.scan.decode.budget import Budget
 from secretkit.scan.hook.wrapped import encoded, joined, packed
 
@@ -49,6 +49,11 @@ WRAPPED = {
     "a YAML block": f"key: |\n  {KEY[:40]}\n  {KEY[40:80]}\n  {KEY[80:]}\n",
     "a folded block in a list": f"- key: >-\n    {KEY[:40]}\n    {KEY[40:]}\n",
 }
+
+
+def test_every_decoder_of_runs_is_spoken_for():
+    """A new one needs an example above, and a look at secretkit.scan.hook.wrapped."""
+    assert set(HINTS) == {"base64", "kubernetes", "hex", "percent", "literals", "block"}
 
 
 @pytest.mark.parametrize("name", WRAPPED)
