@@ -10,7 +10,7 @@ from secretkit.scan import allow
 from secretkit.scan.decode import Budget, Nested, encoded, is_archive, nested
 from secretkit.scan.finding import Finding, Skipped
 from secretkit.scan.nesting import parts
-from secretkit.scan.redacted import Lines, redacted
+from secretkit.scan.redacted import Lines, masked, redacted
 from secretkit.scan.result import WHOLE, Window
 from secretkit.scan.seen import Seen, covered
 
@@ -128,6 +128,7 @@ class Inspection:
 
     def _report(self, value: bytes, one: Seen, at: _At) -> tuple[str, str]:
         """Note a finding, unless it is known, and give what it is known by."""
+        at = at._replace(path=masked(at.path, value))
         data, path = at.data, at.path
         if len(self.findings) + len(self.accepted) >= _MOST:
             raise EnoughError(f"holds more than {_MOST} findings: the rest is not listed")

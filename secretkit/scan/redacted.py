@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Lines", "redacted"]
+__all__ = ["Lines", "masked", "redacted"]
 
 _AROUND: Final = 60
 _PREFIX: Final = 4
@@ -50,6 +50,12 @@ def _stop(newline: int, end: int) -> int:
 
 def _length(text: bytes) -> int:
     return len(text.decode("utf-8", errors="replace"))
+
+
+def masked(path: str, value: bytes) -> str:
+    """Give ``path`` without ``value``: a file may be named after what it holds."""
+    text = value.decode("utf-8", errors="surrogateescape")
+    return path.replace(text, _MASK) if len(text) >= _SHORT and text in path else path
 
 
 def redacted(data: bytes, at: int, spans: Sequence[tuple[int, int]]) -> str:

@@ -332,6 +332,15 @@ def test_the_value_is_left_nowhere_by_any_mode_or_format(repo, cache):
                 assert not any(one.encode() in content for one in spelled), path
 
 
+def test_a_file_that_is_named_after_its_key_does_not_give_it_away(repo):
+    (repo.cwd / "app.py").rename(repo.cwd / f"{VALUE}.txt")
+    for form in ("text", "json", "sarif", "junit", "csv"):
+        scan(repo, "--format", form, code=1)
+    scan(repo, "--accept", "--reason", "revoked", code=0)
+    assert VALUE not in (repo.cwd / NAME).read_text()
+    scan(repo, code=0)
+
+
 # Staged and history
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from secretkit.scan.redacted import Lines, redacted
+from secretkit.scan.redacted import Lines, masked, redacted
 
 VALUE = b"Zk3v9QmT" * 4
 
@@ -59,3 +59,10 @@ def test_columns_count_code_points_and_lines_from_one():
 
 def test_a_secret_over_several_lines_ends_at_the_end_of_its_first():
     assert Lines(b"ab\ncd").place(1, 5) == (1, 2, 3)
+
+
+def test_a_path_that_holds_the_secret_is_masked_too():
+    assert masked(f"keys/{VALUE.decode()}.txt", VALUE) == "keys/….txt"
+    assert masked("a\udcffb.txt", b"a\xffb") == "….txt"
+    assert masked("keys/other.txt", VALUE) == "keys/other.txt"
+    assert masked("ab/c", b"ab") == "ab/c"
