@@ -12,6 +12,7 @@ import os
 
 from secretkit.scan.engine import cache, native
 from secretkit.scan.hardening import HARDENED, environment
+from secretkit.scan.hook.difference import changed
 from secretkit.scan.hook.wrapped import encoded, joined, packed
 
 TYPE_CHECKING = False
@@ -30,7 +31,6 @@ _AT_ONCE = 200  # names in one write: fits into the smallest pipe there is, 16 K
 _CONFIG = "secretkit.toml"  # may hold rules of its own
 _CHANGE = 5  # words before a path: modes, ids, status
 _GITLINK = b"160000"
-_STEP = 4096
 # Fields of a rule's record (secretkit.scan.rule): its pattern, how far a match may go on behind its
 # line, and its purpose. A "hint" names an encoding; secretkit.scan.hook.wrapped tells that exactly.
 _PATTERN, _REACH, _JUDGED = 3, 8, 11
@@ -138,11 +138,13 @@ def _decide(data: bytes, before: bytes, hits: list[tuple[int, int]], pack: Pack)
     Of a rule whose match may go on behind its line, with all that it may reach. What is new is
     matched by :mod:`re`: an engine nominates more than the rule means.
     """
-    low, high = _changed(data, before)
+    low, high = changed(data, before)
     known = frozenset(before[low : len(before) - len(data) + high].split(b"\n"))
-    rules, fresh = _Rules(pack), []
+    rules, fresh, hints = _Rules(pack), [], set()
     for rule, end in hits:
-        if rules.judged(rule) == b"hint":
+        hint = rules.hint(rule)
+        if hint:
+            hints.add(hint)
             continue
         start, stop, reach = data.rfind(b"\n", 0, end) + 1, data.find(b"\n", end), rules[rule].reach
         stop = stop if stop >= 0 else len(data)
@@ -154,45 +156,21 @@ def _decide(data: bytes, before: bytes, hits: list[tuple[int, int]], pack: Pack)
 
         if Confirmer(rules).confirm(data, fresh):  # type: ignore[arg-type]
             raise Unclear("a candidate")
+    if hints:
+        _pieces(data, known, (low, high), frozenset(hints))
+
+
+def _pieces(
+    data: bytes, known: frozenset[bytes], place: tuple[int, int], hints: frozenset[str]
+) -> None:
+    """Pass only if no new line may be part of encoded text, or of a value in pieces."""
+    low, high = place
     lines = data.split(b"\n")
     first, end = data.count(b"\n", 0, low), data.count(b"\n", 0, high)
     numbers = [at for at in range(first, end + (high == len(data))) if lines[at] not in known]
-    if encoded(b"\n".join([lines[at] for at in numbers])) or joined(lines, fresh=numbers):
+    text = b"\n".join([lines[at] for at in numbers])
+    if encoded(text, hints=hints) or joined(lines, fresh=numbers, hints=hints):
         raise Unclear("encoded text")
-
-
-def _changed(data: bytes, before: bytes) -> tuple[int, int]:
-    """Give the part of ``data``, in whole lines, before and behind which it is like ``before``."""
-    shorter = min(len(data), len(before))
-    head = _same(shorter, lambda low, high: data[low:high] == before[low:high])
-    low = data.rfind(b"\n", 0, head) + 1
-    ends, others = len(data), len(before)
-    tail = _same(
-        shorter - low,
-        lambda low, high: data[ends - high : ends - low] == before[others - high : others - low],
-    )
-    newline = data.find(b"\n", ends - tail)
-    if not before or newline < 0:
-        return low, ends
-    return low, max(low, newline + 1)
-
-
-def _same(most: int, equal: Callable[[int, int], bool]) -> int:
-    """Give how many bytes are the same, at most ``most``."""
-    low = 0
-    while low < most:
-        high = min(most, max(2 * low, low + _STEP))
-        if equal(low, high):
-            low = high
-            continue
-        while high - low > 1:
-            middle = (low + high) // 2
-            if equal(low, middle):
-                low = middle
-            else:
-                high = middle
-        break
-    return low
 
 
 class _Rule:
@@ -208,9 +186,10 @@ class _Rules:
     def __init__(self, pack: Pack) -> None:
         self._pack = pack
 
-    def judged(self, index: int) -> bytes:
-        """Give what the rule is for."""
-        return self._pack.record(index).split(b"\0")[_JUDGED]
+    def hint(self, index: int) -> str:
+        """Give the encoding of which the rule is a sign, or nothing for any other rule."""
+        fields = self._pack.record(index).split(b"\0")
+        return fields[0].decode().removeprefix("hint-") if fields[_JUDGED] == b"hint" else ""
 
     def __getitem__(self, index: int) -> _Rule:
         fields = self._pack.record(index).split(b"\0")

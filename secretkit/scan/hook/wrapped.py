@@ -10,6 +10,7 @@ from binascii import Error, a2b_base64
 
 __all__ = ["encoded", "joined", "packed"]
 
+_RUNS = frozenset({"base64", "kubernetes", "hex"})
 _HEADS = (b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\xff\xfe", b"\xfe\xff", b"\x28\xb5\x2f\xfd")
 _USTAR = slice(257, 262)
 _SHORT, _LONG = 12, 40  # characters: what a Secret of Kubernetes may hold, and what anything may
@@ -37,15 +38,21 @@ def packed(data: bytes, *, path: bytes) -> bool:
     return path.endswith(b".ipynb") or b"\0" in data
 
 
-def encoded(text: bytes) -> bool:
-    """Say whether base64, hexadecimal or percent-encoded text is in ``text``. 10 ms a MB."""
-    for piece in text.split(b"%")[1:]:
+def encoded(text: bytes, *, hints: frozenset[str]) -> bool:
+    """Say whether base64, hexadecimal or percent-encoded text is in ``text``. 10 ms a MB.
+
+    ``hints`` are the encodings that an engine has seen a sign of; there is none of any other.
+    """
+    for piece in text.split(b"%")[1:] if "percent" in hints else ():
         try:
             if int(piece[:2], 16) >= 0x20:  # noqa: PLR2004 - the first that prints
                 return True
         except ValueError:
             continue
-    runs = [run for run in text.translate(_SPACED).split() if len(run) >= _SHORT]
+    if not hints & _RUNS:
+        return False
+    least = _SHORT if "kubernetes" in hints else _LONG
+    runs = [run for run in text.translate(_SPACED).split() if len(run) >= least]
     return any(_is_encoded(run) for run in runs)
 
 
@@ -75,25 +82,31 @@ def _is_text(content: bytes) -> bool:
     return len(content.translate(None, _PRINTABLE)) * 20 <= len(content)
 
 
-def joined(lines: list[bytes], *, fresh: list[int]) -> bool:
+def joined(lines: list[bytes], *, fresh: list[int], hints: frozenset[str]) -> bool:
     """Say whether a value in pieces may be there, at least one of them in a ``fresh`` line.
 
     Pieces are literals with an operator or a line break between them, or lines of a YAML block.
-    ``fresh`` are indexes of ``lines``.
+    ``fresh`` are indexes of ``lines``; ``hints`` as for :func:`encoded`.
     """
+    if "literals" in hints and _adjacent(lines, fresh):
+        return True
+    if "block" not in hints:
+        return False
+    plain = b"\n".join(lines).translate(None, _BLANK + _INDICATOR)
+    return any(header + b"\n" in plain for header in _HEADERS) and _block(lines, set(fresh))
+
+
+def _adjacent(lines: list[bytes], fresh: list[int]) -> bool:
     around = sorted({at for number in fresh for at in (number - 1, number, number + 1)})
     near = [lines[at] for at in around if 0 <= at < len(lines)]
     text = b"\n".join(near).translate(_QUOTES, _BLANK)
     flat = text.translate(None, _PREFIX)
     if any(join in flat for join in _JOINS) and any(_literals(lines[at]) for at in fresh):
         return True
-    if _QUOTE + b"\n" + _QUOTE in flat.translate(None, _OPERATORS) and any(
+    return _QUOTE + b"\n" + _QUOTE in flat.translate(None, _OPERATORS) and any(
         _continued(first, second)
         for first, second in zip(near, near[1:], strict=False)  # noqa: RUF007 - no itertools
-    ):
-        return True
-    plain = b"\n".join(lines).translate(None, _BLANK + _INDICATOR)
-    return any(header + b"\n" in plain for header in _HEADERS) and _block(lines, set(fresh))
+    )
 
 
 def _literals(line: bytes) -> bool:

@@ -86,6 +86,7 @@ def test_a_clean_commit_is_passed_with_one_line_and_next_to_no_imports(hook):
         "secretkit.scan.engine.pack",
         "secretkit.scan.hardening",
         "secretkit.scan.hook",
+        "secretkit.scan.hook.difference",
         "secretkit.scan.hook.glance",
         "secretkit.scan.hook.wrapped",
     }

@@ -18,13 +18,15 @@ from secretkit.scan.hook.wrapped import encoded, joined, packed
 
 KEY = key()
 NONE: frozenset[bytes] = frozenset()
+ALL = frozenset(HINTS)
 
 
-def may_hold(text: str | bytes, known=NONE) -> bool:
+def may_hold(text: str | bytes, known=NONE, *, hints=ALL) -> bool:
     data = text.encode() if isinstance(text, str) else text
     lines = data.split(b"\n")
     fresh = [at for at, line in enumerate(lines) if line not in known]
-    return encoded(b"\n".join(lines[at] for at in fresh)) or joined(lines, fresh=fresh)
+    text = b"\n".join(lines[at] for at in fresh)
+    return encoded(text, hints=hints) or joined(lines, fresh=fresh, hints=hints)
 
 
 def b64(text: str) -> str:
@@ -61,6 +63,11 @@ def test_what_a_decoder_takes_apart_is_in_doubt(name):
     data = WRAPPED[name].encode()
     assert list(nested(data, path="a", budget=Budget(), skipped=[])), "the example is none"
     assert may_hold(data)
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_without_a_hint_nothing_is_in_doubt(name):
+    assert not may_hold(WRAPPED[name], hints=frozenset())
 
 
 @pytest.mark.parametrize("name", WRAPPED)
