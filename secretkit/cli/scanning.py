@@ -54,6 +54,7 @@ class Scanning:
 
     def run(self) -> int:
         """Scan, report, and give the exit code."""
+        self._check_repository()
         started = time.monotonic()
         with progress(self._session, title="scanning") as step:
             run = Run(self._settings(step))
@@ -76,6 +77,16 @@ class Scanning:
     def _paths(self) -> Sequence[Path]:
         given: Sequence[Path] = self._options["paths"]
         return given or (Path(),)
+
+    def _check_repository(self) -> None:
+        """Refuse a mode that needs a repository where there is none."""
+        if not (self._of_git() or self._options["base"]) or (self._root / ".git").exists():
+            return
+        if open_repository(self._root).ask("rev-parse", "--git-dir")[0]:
+            raise ConfigError(
+                f"there is no git repository in {shown(str(self._root))}",
+                hint="name one: secretkit scan PATH --history",
+            )
 
     def _settings(self, step: Callable[[int, int], None]) -> Settings:
         table = self._config.scan

@@ -392,6 +392,12 @@ def test_a_bare_repository_has_history_too_and_its_own_baseline(repo):
     scan(repo, "--history", "../bare.git", code=0)
 
 
+@pytest.mark.parametrize("words", [["--staged"], ["--history"], ["--base", "main"]])
+def test_what_needs_a_repository_says_where_there_is_none(repo, words):
+    (repo.cwd / ".git").rename(repo.cwd / "git")
+    assert "there is no git repository in" in scan(repo, *words, code=2)[1]
+
+
 # A stranger's repository
 
 
