@@ -44,6 +44,11 @@ _FENCE = re.compile(
 )
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _END = re.compile(r"\x1e(\d+)\x1e")
+_IDENTITY = {
+    f"GIT_{who}_{what}": text
+    for who in ("AUTHOR", "COMMITTER")
+    for what, text in (("NAME", "you"), ("EMAIL", "you@example.org"))
+}
 _SIZE = struct.pack("HHHH", 60, 400, 0, 0)
 
 
@@ -113,6 +118,7 @@ class Session:
             "TERM": "xterm",
             "NO_COLOR": "1",
             "USER": "you",
+            **_IDENTITY,
         }
 
     def write(self, block: Block) -> None:

@@ -27,6 +27,7 @@ from secretkit.config.schema import BUILT_IN_PROVIDERS, STORED_KINDS, Config
 from secretkit.core.freshness import LeasePolicy
 from secretkit.core.secret import Secret
 from secretkit.providers.registry import BUILT_IN
+from secretkit.scan.rule import built_in_rules
 from secretkit.testing import ClaudeStub
 
 README = ROOT / "README.md"
@@ -340,13 +341,23 @@ def test_a_command_that_exists_is_let_through(text):
 def test_the_demo_of_the_readme_has_the_figures_of_the_demo(capsys):
     _table(Figures(), CliSession())
     names = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
-    block = next(b for b in blocks(README) if any(len(shown) > 5 for _, shown in b.steps))
+    demos = [b for b in blocks(README) if [step for step, _ in b.steps] == ["make demo"]]
+    (block,) = demos
     rows = [line.split("\t") for line in block.steps[0][1]]
     assert [row[0] for row in rows] == names
     figures = {row[0]: row[1] for row in rows}
     assert int(figures["requests answered"]) >= 2000
     assert int(figures["streams answered"]) >= 200
     assert figures["failures seen by a caller"] == figures["secrets found in logs and files"] == "0"
+
+
+@pytest.mark.parametrize("page", [README, ROOT / "docs/rules.md"], ids=page_name)
+def test_there_are_as_many_rules_and_issuers_as_a_page_says(page):
+    text = " ".join(page.read_text().split())
+    (said,) = re.findall(r"[Mm]ore than ([\d,]+) rules over more than ([\d,]+) issuers", text)
+    rules, issuers = (int(number.replace(",", "")) for number in said)
+    assert len(built_in_rules()) > rules >= 300
+    assert len({rule.issuer for rule in built_in_rules()}) > issuers >= 150
 
 
 def test_the_commands_of_make_exist():
