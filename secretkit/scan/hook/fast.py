@@ -27,7 +27,7 @@ def _main() -> int:
     program = ""
     if rest[:1] == ["--git"]:
         program, rest = rest[1], rest[2:]
-    if stage == "pre-commit" and program:
+    if stage == "pre-commit" and program and not rest:
         name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
         home = os.path.dirname(os.path.dirname(sys.executable))
         try:

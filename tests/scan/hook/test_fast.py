@@ -269,3 +269,17 @@ def test_variables_for_git_in_the_environment_have_no_effect(hook, tmp_path):
     }
     assert hook.run(**hostile)[0] == 0
     assert not marker.exists()
+
+
+def test_files_that_are_named_are_not_passed_over(hook):
+    hook.repository.commit(a=f"{KEY}\n")
+    assert hook.run("--git", GIT)[:2] == (0, "secretkit: nothing staged, nothing scanned")
+    assert hook.run("--git", GIT, "a")[0] == 1
+
+
+def test_a_hook_that_is_killed_stops_the_commit(hook, tmp_path):
+    hook.repository.stage(a="x\n")
+    script = tmp_path / "git"
+    script.write_text('#!/bin/sh\ncase "$*" in *diff-index*) kill -9 $PPID;; esac\nexit 1\n')
+    script.chmod(0o755)
+    assert hook.run("--git", str(script))[0] == -9
