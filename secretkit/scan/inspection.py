@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import bisect
 import sys
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from secretkit.scan import allow
 from secretkit.scan.decode import Budget, Nested, encoded, is_archive, nested
+from secretkit.scan.decode.joined import line_joins
 from secretkit.scan.finding import Finding, Skipped
 from secretkit.scan.nesting import parts
 from secretkit.scan.redacted import Lines, masked, redacted
@@ -15,14 +16,37 @@ from secretkit.scan.result import WHOLE, Window
 from secretkit.scan.seen import Seen, covered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from secretkit.scan.scanner import Scanner
+    from secretkit.scan.fingerprint import Fingerprinter
 
-__all__ = ["EnoughError", "Inspection"]
+__all__ = ["Acceptance", "EnoughError", "Inspection"]
 
 _DEEPEST: Final = 4
 _MOST: Final = 500  # findings in one thing: each costs a line count and a slow fingerprint
+
+
+class Acceptance(Protocol):
+    """Findings that somebody has accepted: a baseline."""
+
+    def accepts(self, path: str, fingerprints: Sequence[str]) -> str:
+        """Give the fingerprint of these that is accepted at ``path``, or nothing."""
+        ...
+
+
+class _Scanner(Protocol):
+    """What an inspection asks of the scanner it belongs to."""
+
+    fingerprints: Fingerprinter
+    acceptance: Acceptance | None
+
+    def nominate(self, data: bytes) -> list[tuple[int, int]]: ...
+
+    def looked(
+        self, data: bytes, *, path: str, nominated: Sequence[tuple[int, int]]
+    ) -> list[Seen]: ...
+
+    def signs(self, nominated: Iterable[tuple[int, int]]) -> list[tuple[int, str]]: ...
 
 
 class EnoughError(Exception):
@@ -48,7 +72,7 @@ class _At(NamedTuple):
 class Inspection:
     """One scan of one thing and of all that is packed in it."""
 
-    def __init__(self, scanner: Scanner, *, commit: str | None) -> None:
+    def __init__(self, scanner: _Scanner, *, commit: str | None) -> None:
         self._scanner = scanner
         self._budget = Budget()
         self._commit = commit
@@ -106,7 +130,8 @@ class Inspection:
         """Give what ``data`` is packed with, and what is encoded around the signs in it."""
         spend: dict[str, Any] = {"path": path, "budget": self._budget, "skipped": self.skipped}
         yield from nested(data, hints=frozenset(), **spend)
-        for start, stop, hints in parts(data, signs):
+        joins = [(at, "literals") for at in line_joins(data)]
+        for start, stop, hints in parts(data, [*signs, *joins]):
             for inner in encoded(data[start:stop], hints=hints, **spend):
                 if inner.span is not None:
                     low, high = inner.span

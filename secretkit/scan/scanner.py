@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from secretkit.scan.confirm import Confirmer
 from secretkit.scan.deadline import DeadlineError
 from secretkit.scan.decode import may_hold
+from secretkit.scan.decode.joined import line_joins
 from secretkit.scan.finding import Skipped
-from secretkit.scan.inspection import EnoughError, Inspection
+from secretkit.scan.inspection import Acceptance, EnoughError, Inspection
 from secretkit.scan.judge import Candidate, judge
 from secretkit.scan.live import with_live
 from secretkit.scan.result import WHOLE, Result, Window
@@ -28,14 +29,6 @@ __all__ = ["WHOLE", "Acceptance", "Result", "Scanner", "Window"]
 _DEEPEST: Final = 4
 _LEVELS: Final = ("high", "medium", "low")
 _MOST: Final = 500  # findings in one thing: each costs a line count and a slow fingerprint
-
-
-class Acceptance(Protocol):
-    """Findings that somebody has accepted: a baseline."""
-
-    def accepts(self, path: str, fingerprints: Sequence[str]) -> str:
-        """Give the fingerprint of these that is accepted at ``path``, or nothing."""
-        ...
 
 
 class Scanner:
@@ -68,7 +61,7 @@ class Scanner:
     def glance(self, data: bytes, *, path: str) -> list[tuple[int, int]] | None:
         """Give what is nominated in ``data``, or None where no secret can be at all."""
         nominated = self._engine.nominate(data)
-        if nominated or self._live is not None or may_hold(data, path=path):
+        if nominated or self._live is not None or may_hold(data, path=path) or line_joins(data):
             return nominated
         return None
 

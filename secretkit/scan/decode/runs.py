@@ -28,7 +28,6 @@ _UNRESERVED: Final = frozenset(
     b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.~/+=&?:@!$,;*()-"
 )
 _BEFORE: Final = 200
-_SPACE: Final = re.compile(rb"(?:\\[rn])|[\s]+")
 _URL_SAFE: Final = bytes.maketrans(b"-_", b"+/")
 _PACKED: Final = (b"\x1f\x8b\x08", b"PK\3\4")
 _LARGEST: Final = 4 << 20
@@ -90,7 +89,8 @@ def _unquoted(run: bytes) -> bytes:
 
 
 def _base64(run: bytes) -> bytes | None:
-    plain = _SPACE.sub(b"", run).rstrip(b"=").translate(_URL_SAFE)[: _LARGEST // 3 * 4]
+    plain = run.replace(b"\\r", b"").replace(b"\\n", b"").translate(_URL_SAFE, b" \t\r\n")
+    plain = plain.rstrip(b"=")[: _LARGEST // 3 * 4]
     plain = plain[: len(plain) - (len(plain) % 4 == 1)]
     try:
         content = binascii.a2b_base64(plain + b"=" * (-len(plain) % 4))
