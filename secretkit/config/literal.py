@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from secretkit.config.origin import KeyPath
     from secretkit.config.table import Source
 
-__all__ = ["literal_option", "literal_text", "url_password"]
+__all__ = ["literal_option", "literal_text", "may_be_literal", "url_password"]
 
 _NAMES: Final = re.compile(
     r"(?:.*_)?(?:password|passwd|passphrase|pwd|secret|secret_id|token|api_?key|secret_?key"
@@ -30,10 +30,10 @@ _NAMES: Final = re.compile(
 _URL_PASSWORD: Final = re.compile(
     r"://[^:]*:[^@]*@|[?&][^=&]*(?:password|passwd|pwd|secret|token)=", re.IGNORECASE
 )
-# What every rule of the scanner needs: a long run that is not made of lower-case words, or a URL
-# with an "@". Loading the rules takes 20 ms, and most files spare it; a test holds this against
-# the examples of every rule.
-_RUN: Final = re.compile(rb"[A-Za-z0-9_+/=.~-]{16,}")
+# What every rule of the scanner needs: a long run that is not made of lower-case words, two short
+# ones in hex, or a URL with an "@". Loading the rules takes 50 ms, and most files spare it; a test
+# holds this against the examples of every rule.
+_RUN: Final = re.compile(rb"[A-Za-z0-9_+/=.~-]{16,}|[0-9a-f]{8}:[0-9a-f]{8}")
 _ODD: Final = re.compile(rb"[A-Z0-9+=~]")
 _LOGIN: Final = re.compile(rb"://\S*@")
 _DEPTH: Final = 16
@@ -52,9 +52,14 @@ def url_password(text: str) -> bool:
     return _URL_PASSWORD.search(unquote(text)) is not None  # libpq decodes parameters' names too
 
 
+def may_be_literal(raw: bytes) -> bool:
+    """Say whether there may be key-shaped text in a file, without the rules."""
+    return bool(_LOGIN.search(raw)) or any(map(_ODD.search, _RUN.findall(raw)))
+
+
 def literal_text(raw: bytes) -> tuple[str, int] | None:
     """Give the rule and the line of the first key-shaped text in a file, or None."""
-    if not _LOGIN.search(raw) and not any(map(_ODD.search, _RUN.findall(raw))):
+    if not may_be_literal(raw):
         return None
     from secretkit.scan.finder import Finder  # noqa: PLC0415 - only files that need it pay
     from secretkit.scan.rule import shape_rules  # noqa: PLC0415 - see above

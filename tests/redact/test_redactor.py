@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drawn import drawn
 from secretkit.core.secret import Secret
 from secretkit.redact import FAILED, REDACTED, Redactor, default, redact_processor
 from secretkit.scan.example import built_in_examples
 from secretkit.scan.rule import shape_rules
 
 VALUE = "canary/" + "pä'ss\"w+rd\\ x"
-KEY = "sk-ant" + "-api03-" + "a1B2" * 24
+KEY = "sk-ant" + "-api03-" + drawn("redactor", length=95)
 
 
 class Hostile:
@@ -126,12 +127,13 @@ def test_a_short_value_is_left_alone():
 EXAMPLES = built_in_examples()
 
 
-@pytest.mark.parametrize("rule", shape_rules(), ids=lambda rule: rule.id)
-def test_key_shaped_text_is_taken_out_without_being_watched(rule):
-    for example in EXAMPLES[rule.id].matches:
-        clean = Redactor().text(f"x {example} y")
-        assert REDACTED in clean
-        assert example not in clean
+def test_key_shaped_text_is_taken_out_without_being_watched():
+    shared = Redactor()
+    for rule in shape_rules():
+        for example in EXAMPLES[rule.id].matches:
+            clean = shared.text(f"x {example} y")
+            assert REDACTED in clean, rule.id
+            assert example not in clean, rule.id
 
 
 def test_a_clean_text_comes_back_as_it_was(redactor):

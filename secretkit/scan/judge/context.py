@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from typing import TYPE_CHECKING, Final
 
 from secretkit.core.record import record
@@ -14,7 +15,8 @@ __all__ = ["Context", "kind", "read", "source", "tried"]
 
 _BEFORE: Final = 240
 _AFTER: Final = 80
-_NAME_BEFORE: Final = re.compile(r"[A-Za-z0-9_.$\-]{0,64}\Z")
+_LONGEST: Final = 64  # of what stands before the match in its name
+_NAMING: Final = string.ascii_letters + string.digits + "_.$-"
 _NAME: Final = re.compile(r"[A-Za-z0-9_.$\-]+")
 
 
@@ -38,9 +40,10 @@ def read(candidate: Candidate) -> Context:
     before = data[low:at].decode("latin-1")
     after = data[candidate.secret_end : high].decode("latin-1")
     begin = candidate.start - low
-    head = _NAME_BEFORE.search(before, 0, begin)
+    head = before[max(0, begin - _LONGEST) : begin]
+    head = head[len(head.rstrip(_NAMING)) :]
     tail = _NAME.match(before, begin)
-    name = (head[0] if head else "") + (tail[0] if tail else "")
+    name = head + (tail[0] if tail else "")
     quote = before[-1:] if before[-1:] and before[-1:] in "\"'`" else ""
     return Context(before=before, after=after, name=name, quote=quote)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 __all__ = ["periodic", "sequential", "shannon", "stuck", "uneven"]
 
 _CHAINED: Final = 4  # characters in a row, each one above or below the one before
+# Steps of one up or down in a row; the step behind them leads out of the chain, into no other.
+_CHAIN: Final = re.compile(rb"(?s)(\x01{%d,}|\xff{%d,}).?" % (_CHAINED - 1, _CHAINED - 1))
+_SAME: Final = re.compile(r"(?s)(.)\1+")
 _KEYBOARD: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1qaz2wsx3edc")
 _PERIODS: Final = 16
 _PART: Final = re.compile("[._:%-]")
@@ -54,30 +58,17 @@ def _alphabet(text: str) -> int:
 
 def stuck(text: str) -> int:
     """Give the length of the longest run of one character."""
-    longest = run = 0
-    before = ""
-    for character in text:
-        run = run + 1 if character == before else 1
-        longest = max(longest, run)
-        before = character
-    return longest
+    longest = max((len(run[0]) for run in _SAME.finditer(text)), default=0)
+    return longest or min(1, len(text))
 
 
 def sequential(text: str) -> float:
     """Give the share of ``text`` that counts up or down, or follows a row of the keyboard."""
     codes = text.lower()
-    total, start, size = 0, 0, len(codes)
-    while start < size - 1:
-        step = ord(codes[start + 1]) - ord(codes[start])
-        end = start + 1
-        if step in {1, -1}:
-            while end + 1 < size and ord(codes[end + 1]) - ord(codes[end]) == step:
-                end += 1
-        if end - start + 1 >= _CHAINED:
-            total += end - start + 1
-            start = end + 1
-        else:
-            start += 1
+    size = len(codes)
+    values = codes.encode("latin-1", "replace")
+    steps = bytes([(after - before) & 0xFF for before, after in pairwise(values)])
+    total = sum(len(chain[1]) + 1 for chain in _CHAIN.finditer(steps))
     for row in _KEYBOARD:
         for length in range(len(row), _CHAINED - 1, -1):
             if row[:length] in codes:

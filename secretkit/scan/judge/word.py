@@ -26,7 +26,7 @@ _CLASSES: Final = {
     for index, character in enumerate(string.ascii_lowercase + string.ascii_uppercase)
 } | {**dict.fromkeys(string.digits, _DIGIT), "_": 53, "-": 54, ".": 55, "/": 56}
 _OTHER: Final = 57
-_RUN: Final = re.compile("[A-Za-z]+")
+_RUN: Final = re.compile("[A-Za-z]{3,}")  # no word is shorter
 _HUMP: Final = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _LONGEST: Final = 14
 _SHORTEST: Final = 3

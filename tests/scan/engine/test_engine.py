@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from drawn import drawn
 from secretkit.errors import ScanError
 from secretkit.scan.confirm import CORE, Confirmer
 from secretkit.scan.engine import NAMES, open_built_in, open_engine
@@ -15,7 +16,7 @@ from secretkit.scan.rule import built_in_rules
 RULES = built_in_rules()
 EXAMPLES = [text.encode() for one in built_in_examples().values() for text in one.matches]
 MISSES = [text.encode() for one in built_in_examples().values() for text in one.misses]
-KEY = b"sk-ant" + b"-api03-" + b"a1B2" * 24
+KEY = b"sk-ant" + b"-api03-" + drawn("engine", length=95).encode()
 
 
 @pytest.fixture(scope="module")

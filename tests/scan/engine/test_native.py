@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from drawn import drawn
 from secretkit.scan.engine import hyper, native
 from secretkit.scan.rule import built_in_rules
 
 ROOT = Path(__file__).parents[3]
 RULES = [rule for rule in built_in_rules() if rule.issuer == "anthropic"]
-KEY = b"sk-ant" + b"-api03-" + b"a1B2" * 24
+KEY = b"sk-ant" + b"-api03-" + drawn("engine", length=95).encode()
 
 
 @pytest.fixture(scope="module")
