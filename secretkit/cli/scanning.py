@@ -185,6 +185,7 @@ class Scanning:
     def _tell_unused(self, run: Run, summary: Summary) -> None:
         """Name the entries of the baseline that nothing needed in a scan of the whole tree."""
         whole = self._paths() == (Path(),) and Path.cwd() == self._root
+        whole = whole and not self._options["no_accepted"]  # which asks for no entry
         if self._of_git() or self._options["stdin"] or run.settings.exclude or summary.skipped:
             return
         if not whole:

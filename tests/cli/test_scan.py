@@ -310,6 +310,7 @@ def test_the_baseline_is_honoured_in_every_mode(repo):
 
 def test_what_the_baseline_no_longer_needs_is_named(repo):
     scan(repo, "--accept", "--reason", "revoked", code=0)
+    assert "not needed" not in scan(repo, "--no-accepted", code=1)[1]
     (repo.cwd / "app.py").write_text("x = 1\n")
     assert f"not needed for this tree: {NAME}: app.py  # revoked" in scan(repo, code=0)[1]
 
