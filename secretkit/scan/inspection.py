@@ -112,6 +112,7 @@ class Inspection:
     def _unpack(self, at: _At, signs: Sequence[tuple[int, str]]) -> set[tuple[str, str]]:
         """Look into what is packed and encoded here, and give by what its findings are known."""
         if at.depth == _DEEPEST:
+            self._too_deep(at.data, at.path)
             return set()
         before = len(self.findings), len(self.accepted)
         for inner in self._nested(at.data, path=at.path, signs=signs):
@@ -147,9 +148,15 @@ class Inspection:
             self._report(data[one.start : one.end], shown, at._replace(spans=spans))
             return
         if depth == _DEEPEST:
+            self._too_deep(data, at.path)
             return
         for inner in self._nested(data, path=at.path, signs=scanner.signs(nominated)):
             self._inside(inner.data, span, at, depth=depth + 1)
+
+    def _too_deep(self, data: bytes, path: str) -> None:
+        if is_archive(data):
+            reason = f"is packed more than {_DEEPEST} times: not unpacked further"
+            self.skipped.append(Skipped(path=path, reason=reason))
 
     def _report(self, value: bytes, one: Seen, at: _At) -> tuple[str, str]:
         """Note a finding, unless it is known, and give what it is known by."""

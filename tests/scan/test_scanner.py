@@ -131,6 +131,16 @@ def test_depth_has_an_end(scan):
     assert scan(data).findings == ()
 
 
+def test_an_archive_that_is_too_deep_is_said(scan):
+    data = b"x = 1\n"
+    for _ in range(4):
+        data = gzip.compress(data)
+    assert scan(data).skipped == ()
+    (skipped,) = scan(gzip.compress(data)).skipped
+    assert "more than 4 times" in skipped.reason
+    assert scan(b"k: " + base64.b64encode(gzip.compress(data)) + b"\n").skipped
+
+
 class Baseline:
     def __init__(self, *fingerprints):
         self.fingerprints = fingerprints
