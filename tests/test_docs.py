@@ -141,7 +141,7 @@ def test_what_is_not_run_says_why_and_is_little(record_property):
 
 
 def test_every_block_is_of_a_kind_that_is_looked_at():
-    known = {"console", "python", "toml", "ini", "markdown", ""}
+    known = {"console", "python", "toml", "ini", "json", "markdown", ""}
     assert {block.kind for block in BLOCKS} <= known
     for block in BLOCKS:
         if block.kind == "console":
@@ -152,6 +152,24 @@ def test_every_block_is_of_a_kind_that_is_looked_at():
     outside = [block.place for block in BLOCKS if block.page not in SESSIONS and not block.mark]
     kinds = {block.kind for block in BLOCKS if block.place in outside}
     assert kinds <= {"console", "markdown", ""}, "Python and TOML belong to pages that are run"
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.kind == "json"], ids=place)
+def test_a_json_document_has_the_keys_of_a_real_one(block, tmp_path):
+    (tmp_path / "config.py").write_text(f'KEY = "{KEY}"\n')
+    environ = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    command = ["scan", "--format", "json", str(tmp_path)]
+    result = CliRunner(env=environ).invoke(command_tree, command, prog_name="secretkit")
+    shown, real = json.loads(block.body), json.loads(result.stdout)
+    if "findings" not in shown:  # a part of one finding
+        assert shown.keys() <= {*real["findings"][0], "live"}
+        return
+    assert shown.keys() == real.keys()
+    assert shown["stats"].keys() == real["stats"].keys()
+    (finding,) = shown["findings"]
+    assert finding.keys() == real["findings"][0].keys()
+    assert finding["rule"] == real["findings"][0]["rule"]
+    assert finding["end_column"] == real["findings"][0]["end_column"]
 
 
 # -- TOML and repeated files -----------------------------------------------------------------------
