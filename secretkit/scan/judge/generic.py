@@ -23,7 +23,7 @@ _LINK: Final = re.compile(
     r"[a-z][a-z0-9+.-]*://[^\s\"'<>]{0,200}\Z|(?:^|\s)(?:\.{0,2}/)[^\s\"']{2,200}\Z"
 )
 _PUBLIC: Final = re.compile(
-    r"public|ssh-(?:rsa|ed25519|dss)|BEGIN CERT|x509|certificate", re.IGNORECASE
+    r"pub(?:lic)?[_ -]?key|ssh-(?:rsa|ed25519|dss)|BEGIN CERT|x509|certificate", re.IGNORECASE
 )
 _ASSIGNED: Final = re.compile(
     r"[:=>,(\[\"'`]\s{0,4}[\"'`(\[]{0,2}\Z|"
@@ -50,6 +50,7 @@ _BARE_NAME: Final = re.compile(r"""[\w.\])]\s*,\s*\S{0,3}\Z""")
 _CALLED: Final = re.compile(r"""\(\s*\S{0,3}\Z""")
 _SIGNS: Final = re.compile(r"[^a-z0-9]")
 _LONG: Final = 32
+_SHORT: Final = 12
 _CODE: Final = re.compile(r"[(\[{$@:/\\<]")
 _SPACED: Final = re.compile(r"\s")
 _WORDED: Final = 0.6
@@ -60,16 +61,14 @@ _LISTED: Final = re.compile(r"(?i:name)[\"']?:[ \t]*[\"']?([A-Za-z0-9_.-]+)")
 def near(candidate: Candidate, value: str) -> str | None:
     """Judge a value of an issuer's format that stands near the issuer's name."""
     around = context.read(candidate)
-    lock = context.kind(candidate.path) == "lock"
-    if lock or _HASHED.search(around.before) or _PUBLIC.search(around.before[-60:]):
+    kind = context.kind(candidate.path)
+    if kind == "lock" or _HASHED.search(around.before) or _PUBLIC.search(around.before[-60:]):
         return None
-    if _CODE.search(value) and shape.ordinary(value):
+    if entropy.uneven(value) or _worded(value) or (_CODE.search(value) and shape.ordinary(value)):
         return None
     if _BASIC.search(around.before):
         return candidate.rule.confidence if shape.login(value) >= shape.FAIR else "low"
-    if entropy.uneven(value) or _worded(value):
-        return None
-    if context.kind(candidate.path) == "made" or _LINK.search(around.before):
+    if kind == "made" or _LINK.search(around.before):
         return "low"
     return candidate.rule.confidence if _ASSIGNED.search(around.before) else "low"
 
@@ -79,6 +78,8 @@ def _worded(value: str) -> bool:
     if _SPACED.search(value):
         return False
     if word.coverage(value) >= _WORDED:
+        return True
+    if len(value) < _SHORT and shape.strength(value) == shape.NONE and not value.isdigit():
         return True
     return not any(map(str.isdigit, value)) and word.surprise(value) < _SURPRISING
 
@@ -128,10 +129,12 @@ def _by_name(named: str, value: str, strength: int, around: Context, path: str) 
         return "low"
     tried = context.tried(path)
     if class_ == name.PASSWORD:
-        certain = around.quote and not tried and not _CALLED.search(around.before)
+        plain = around.quote or not context.source(path)
+        certain = plain and not tried and not _CALLED.search(around.before)
         sure = strength >= (shape.WEAK if certain else shape.FAIR) and not _HASH.fullmatch(value)
-    elif class_ == name.TOKEN:
-        sure = strength >= shape.FAIR and _token(value) and not (tried and shape.uuid(value))
+    elif class_ in {name.TOKEN, name.SECRET}:
+        sure = strength >= shape.FAIR and not (tried and shape.uuid(value))
+        sure = sure and (class_ == name.SECRET or _token(value))
         sure = sure and not _BADGE.search(around.before)
     else:
         sure = strength == shape.STRONG and _token(value) and not tried

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["KEY", "OTHER", "PASSWORD", "TOKEN", "class_of"]
+__all__ = ["KEY", "OTHER", "PASSWORD", "SECRET", "TOKEN", "class_of"]
 
-OTHER, KEY, TOKEN, PASSWORD = range(4)
+OTHER, KEY, TOKEN, SECRET, PASSWORD = range(5)
 
 _WORD: Final = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z]|[^A-Za-z]|s(?![a-z])|\Z)|[A-Z]?[a-z]+|[A-Z]+")
 _PASSWORD: Final = re.compile(
@@ -37,22 +37,22 @@ alg algo algorithm algorithms alias attempt attempts attr attribute attributes a
 auth_url body box button callback caption challenge changed char characters chars check claim
 class code codec column command comment complexity component config configuration confirmation
 context control cookie_name count created criteria data date default default_name delimiter
-desc description dialog dir directory disabled document domain element email enabled encoder
-encoding endpoint entry env environment error errors event example exception exists expiration
-expire expired expires expiry factory failed field fields file filename filter flag folder
-form format function generator getter grant group handler hash hashed digest hasher header help hint hints
-history host icon id ident identifier ids impl index info input interface invalid issuer item kind label
-labels last len length level limit link list loader location logger login_url manager map mask
-max message messages method min missing mode model module msg name names namespace needed node
-notice num number object option options order owner page panel param parameter parameters
-params parser path paths pattern permission placeholder plugin policy position prefix prompt
-prop property protocol provider query re ref reference references regex regexp repository
-request required reset resolver resource response result role row rule rules schema scheme
-scope scopes selector separator server service setter setting settings size source spec state
-status storage store strategy strength string style subject suffix table tag target template
-test text time timeout timestamp tip title tooltip ttl type types uri uris url urls usage used
-user username validation validator value_from var variable verifier version view visible
-warning widget width word words
+desc description dialog digest dir directory disabled document domain element email enabled
+encoder encoding endpoint entry env environment error errors event example exception exists
+expiration expire expired expires expiry factory failed field fields file filename filter flag
+folder form format function generator getter grant group handler hash hashed hasher header
+help hint hints history host icon id ident identifier ids impl index info input interface
+invalid issuer item kind label labels last len length level limit link list loader location
+logger login_url manager map mask max message messages method min missing mode model module
+msg name names namespace needed node notice num number object option options order owner page
+panel param parameter parameters params parser path paths pattern permission placeholder
+plugin policy position prefix prompt prop property protocol provider query re ref reference
+references regex regexp repository request required reset resolver resource response result
+role row rule rules schema scheme scope scopes selector separator server service setter
+setting settings size source spec state status storage store strategy strength string style
+subject suffix table tag target template test text time timeout timestamp tip title tooltip
+ttl type types uri uris url urls usage used user username validation validator value_from var
+variable verifier version view visible warning widget width word words
 """
 _NOUN: Final = frozenset(_NOUN_TEXT.split())
 _ALWAYS_NOT_TEXT: Final = """
@@ -69,16 +69,16 @@ _EMPTY: Final = frozenset(
 )
 _PASSING: Final = frozenset(_PASSING_TEXT.split())
 _KEY_NOT_TEXT: Final = """
-websocket signature nonce login sig accept bucket object s3key
-anon arrow cache color composite dedup dict document event foreign group hash hot idempotency
-index json license lookup map metric modifier name natural object partition press primary
-publishable recaptcha registry routing row sheet short site sort unique
+accept anon arrow bucket cache color composite dedup dict document event foreign group hash
+hot idempotency index json license login lookup map metric modifier name natural nonce object
+partition press primary publishable recaptcha registry routing row s3key sheet short sig
+signature site sort unique websocket
 """
 _KEY_NOT: Final = frozenset(_KEY_NOT_TEXT.split())
 
 
 def class_of(text: str) -> int:
-    """Give PASSWORD, TOKEN, KEY or OTHER for an identifier; linear in its length."""
+    """Give PASSWORD, SECRET, TOKEN, KEY or OTHER for an identifier; linear in its length."""
     words = [found.lower() for found in _WORD.findall(text)]
     while words and words[-1] in _EMPTY:
         words.pop()
@@ -90,12 +90,12 @@ def class_of(text: str) -> int:
 
 
 def _class(word: str, before: str, words: list[str]) -> int:
-    if _PASSWORD.fullmatch(word) or (word == "phrase" and before == "pass"):
-        return PASSWORD
-    if word == "word" and before == "pass":
+    if _PASSWORD.fullmatch(word) or (before == "pass" and word in {"phrase", "word"}):
         return PASSWORD
     if _TOKEN.fullmatch(word):
-        return OTHER if any(one in _PASSING for one in words) else TOKEN
+        if any(one in _PASSING for one in words):
+            return OTHER
+        return SECRET if "secret" in word else TOKEN
     if word in {"key", "keys"} and before in _PAIRED:
         return KEY if any(one in _KEY_NOT for one in words) else TOKEN
     if word in _KEY:

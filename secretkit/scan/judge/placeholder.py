@@ -17,9 +17,11 @@ _SAYS_SO: Final = re.compile(
     re.IGNORECASE,
 )
 _TEMPLATE: Final = re.compile(
-    r"\$\{|\$\(|\{\{|\}\}|#\{|<%|%>|\$\$|%\(|@\{|\{\}|\{(?!S?SHA|CRYPT|S?MD5|PBKDF)[A-Za-z_][\w.]*\}|^%\w|^\$[A-Za-z_]\w*$|%[A-Za-z_]+%|"
-    r"^<[^<>]*>?$|^\[[A-Za-z _-]*\]$|^__\w+__$|\$[A-Z_]{3,}|%[sdvxr](?![A-Za-z0-9])"
+    r"\$\{|\$\(|\{\{|\}\}|#\{|<%|%>|\$\$|%\(|@\{|\{\}|\{(?!S?SHA|CRYPT|S?MD5|PBKDF)[A-Za-z_][\w.]*\}|"
+    r"^%\w|^\$[A-Za-z_]\w*$|%[A-Za-z_]+%|^<[^<>]*>?$|^\[[A-Za-z _-]*\]$|^__\w+__$|\$[A-Z_]{3,}|"
+    r"(?:^|[^A-Za-z0-9])%[sd](?![A-Za-z0-9])|^@@\w+@@$"
 )
+_SIGNS: Final = frozenset("${}%<>@[_")  # one of them is in every template
 _RUN: Final = 6
 _LONG: Final = 24
 _MOST: Final = 512
@@ -30,7 +32,7 @@ _WORDED: Final = 0.7
 
 def template(value: str) -> bool:
     """Say whether ``value`` is filled in elsewhere: a variable, a format, a tag."""
-    return _TEMPLATE.search(value) is not None
+    return not _SIGNS.isdisjoint(value) and _TEMPLATE.search(value) is not None
 
 
 def placeholder(value: str) -> bool:

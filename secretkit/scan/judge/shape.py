@@ -30,7 +30,7 @@ _ORDINARY: Final = re.compile(
     | (?:\.{{0,2}}|~|[A-Za-z]:)[/\\][a-z][a-z0-9_.-]*(?:[/\\][A-Za-z0-9_.*:-]*)*
     | [a-z][a-z0-9+.-]*://.*                                            # a URL
     | (?:{_SCHEME}):.*
-    | [\w.+-]+@[\w-]+(?:\.[\w-]+)+                                      # an e-mail address
+    | [\w.+-]+@(?:[a-z0-9-]+\.)+[a-z]{{2,12}}                             # an e-mail address
     | (?:[a-z0-9-]+\.)+(?:{_SUFFIX})(?::\d+)?(?:/.*)?                   # a host, a file
     | [vV~^<>=!]*\d{{1,5}}(?:\.\d{{1,6}}){{1,3}}                        # a version, an address
       (?:[-+.]?[A-Za-z][A-Za-z0-9.-]{{0,12}})?
@@ -58,6 +58,8 @@ _IMAGE: Final = re.compile(
 _MANY: Final = 24
 _SOME: Final = 16
 _FEW: Final = 8
+_PAIRED: Final = 2
+_SIGNS: Final = re.compile("[-_.]")
 _LEAST: Final = 5
 _BASE32: Final = re.compile("[A-Z2-7]{16,}")
 _LETTERS: Final = re.compile(rb"[A-Za-z]{5}")
@@ -71,6 +73,7 @@ _PAIR: Final = 6.3  # two kinds of characters
 _MIX: Final = 6.6  # three or four
 _NAMED: Final = 0.3  # more, for what could be an identifier
 _SLACK: Final = 0.6
+_UNKNOWN: Final = 1.2  # less, for what has digits and no word at all
 _WORDED: Final = 0.75
 _MOSTLY: Final = 0.6
 _HALF: Final = 0.5
@@ -148,11 +151,9 @@ def _hex(value: str) -> int:
 def _mixed(value: str, covered: float) -> int:
     """Judge by surprise: 8.7 bits for random letters and digits, 4.5 for words."""
     size, surprise = len(value), word.surprise(value)
+    digits = any(map(str.isdigit, value))
     kinds = (
-        any(map(str.isdigit, value))
-        + any(map(str.islower, value))
-        + any(map(str.isupper, value))
-        + (not value.isalnum())
+        digits + any(map(str.islower, value)) + any(map(str.isupper, value)) + (not value.isalnum())
     )
     if entropy.uneven(value):
         return NONE
@@ -161,10 +162,15 @@ def _mixed(value: str, covered: float) -> int:
             FAIR if surprise >= _NOISE and size >= _SOME else WEAK if surprise >= _SOUND else NONE
         )
     need = _PAIR if kinds == 2 else _MIX  # noqa: PLR2004 - of the four kinds above
-    if _NAME.fullmatch(value):
+    if not covered and size > _LEAST + 1:
+        need -= _UNKNOWN if digits else _SLACK
+    elif _NAME.fullmatch(value):
         need += _NAMED
     if surprise < need or covered >= _HALF:
         return WEAK if surprise >= need - _SLACK and covered < _MOSTLY else NONE
-    if size >= _MANY and any(map(str.isdigit, value)):
+    parts = _SIGNS.split(value)
+    if size >= _FEW and len(parts) == _PAIRED and max(map(len, parts)) <= _LEAST:
+        return WEAK
+    if size >= _MANY and digits:
         return STRONG
-    return FAIR if size >= _FEW else WEAK
+    return FAIR if size > _LEAST + 1 else WEAK
