@@ -45,7 +45,8 @@ _HASH: Final = re.compile(
     r"(?:[0-9a-f]{2}){16,64}|(?:[0-9A-F]{2}){16,64}|\$?[a-z0-9_-]{1,20}\$.{0,80}\$.*|\{[A-Z0-9]{3,12}\}.*"
 )
 _BADGE: Final = re.compile(r"badge|\.svg\?")
-_LISTED_NAME: Final = re.compile(r"""(?:^|[\s\[(,])[(\[]\s*[a-z]?["'][^"']*["']\s*,\s*\S{0,3}\Z""")
+_LISTED_NAME: Final = re.compile(r"""["']\s*,\s*\S{0,3}\Z""")
+_CALL: Final = re.compile(r"""[\w\]>]\s?\(\s?[a-z]?["'][^"']{0,80}["']\s*,\s*\S{0,3}\Z""")
 _BARE_NAME: Final = re.compile(r"""[\w.\])]\s*,\s*\S{0,3}\Z""")
 _CALLED: Final = re.compile(r"""\(\s*\S{0,3}\Z""")
 _SIGNS: Final = re.compile(r"[^a-z0-9]")
@@ -125,7 +126,7 @@ def _by_name(named: str, value: str, strength: int, around: Context, path: str) 
     class_ = name.class_of(named)
     if class_ == name.OTHER or strength == shape.NONE or _echoes(named, value):
         return None
-    if _BARE_NAME.search(around.before) or _LISTED_NAME.search(around.before):
+    if _in_list(around.before):
         return "low"
     tried = context.tried(path)
     if class_ == name.PASSWORD:
@@ -139,6 +140,13 @@ def _by_name(named: str, value: str, strength: int, around: Context, path: str) 
     else:
         sure = strength == shape.STRONG and _token(value) and not tried
     return "medium" if sure and context.kind(path) != "made" else "low"
+
+
+def _in_list(before: str) -> bool:
+    """Whether name and value are neighbours in a list, and not the arguments of a call."""
+    if _BARE_NAME.search(before):
+        return True
+    return _LISTED_NAME.search(before) is not None and _CALL.search(before) is None
 
 
 def _token(value: str) -> bool:
