@@ -13,7 +13,7 @@ from secretkit.scan.finding import Finding, Skipped
 from secretkit.scan.nesting import parts
 from secretkit.scan.redacted import Lines, masked, redacted
 from secretkit.scan.result import WHOLE, Window
-from secretkit.scan.seen import Seen, covered
+from secretkit.scan.seen import PartialError, Seen, covered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -93,7 +93,11 @@ class Inspection:
         scanner = self._scanner
         if nominated is None:
             nominated = scanner.nominate(data)
-        seen = scanner.looked(data, path=path, nominated=nominated)
+        problem: PartialError | None = None
+        try:
+            seen = scanner.looked(data, path=path, nominated=nominated)
+        except PartialError as error:
+            seen, problem = error.seen, error
         spans = [(one.start, one.end) for one in seen]
         known = frozenset[tuple[str, str]]() if outer is None else outer.known
         depth = 0 if outer is None else outer.depth + 1
@@ -106,6 +110,8 @@ class Inspection:
             for one in seen
             if window.start <= one.start < window.stop
         }
+        if problem is not None:
+            raise problem
         if not is_archive(data):
             self._unpack(at._replace(known=known), signs)
 

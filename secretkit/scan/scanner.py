@@ -13,12 +13,13 @@ from secretkit.scan.inspection import Acceptance, EnoughError, Inspection
 from secretkit.scan.judge import Candidate, judge
 from secretkit.scan.live import with_live
 from secretkit.scan.result import WHOLE, Result, Window
-from secretkit.scan.seen import Seen, distinct
+from secretkit.scan.seen import PartialError, Seen, distinct
 from secretkit.scan.summary import ordered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from secretkit.scan.confirm import Match
     from secretkit.scan.engine import Engine
     from secretkit.scan.fingerprint import Fingerprinter
     from secretkit.scan.live import LiveSecrets
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WHOLE", "Acceptance", "Result", "Scanner", "Window"]
 
-_DEEPEST: Final = 4
 _LEVELS: Final = ("high", "medium", "low")
-_MOST: Final = 500  # findings in one thing: each costs a line count and a slow fingerprint
+_MOST: Final = 4000  # seen in one piece of data, of which fewer are listed
 
 
 class Scanner:
@@ -119,25 +119,39 @@ class Scanner:
         """Give what is judged a secret in ``data`` itself, without decoding, in order.
 
         With ``nominated``, only those places are looked at, and what stands in their lines.
+
+        Raises:
+            PartialError: with what was seen, if that is more than 4,000, or the time is up.
         """
         found: list[Seen] = []
         places = self.nominate(data) if nominated is None else nominated
         meant = [place for place in places if self._rules[place[0]].judged != "hint"]
-        for match in self._confirmer.confirm(data, meant):
-            rule = self._rules[match.rule]
-            candidate = Candidate(
-                rule=rule,
-                data=data,
-                start=match.start,
-                end=match.end,
-                secret_start=match.secret_start,
-                secret_end=match.secret_end,
-                path=path,
-            )
-            confidence = judge(candidate)
-            if confidence is not None and confidence in self._wanted:
-                found.append(Seen(rule, confidence, match.secret_start, match.secret_end))
+        try:
+            for match in self._confirmer.confirm(data, meant):
+                one = self._judged(data, match, path=path)
+                if one is not None:
+                    found.append(one)
+                if len(found) > _MOST:
+                    raise DeadlineError("holds more findings than are listed")  # noqa: TRY301
+        except DeadlineError as error:
+            raise PartialError(str(error), seen=distinct(found)) from None
         return distinct(found)
+
+    def _judged(self, data: bytes, match: Match, *, path: str) -> Seen | None:
+        rule = self._rules[match.rule]
+        candidate = Candidate(
+            rule=rule,
+            data=data,
+            start=match.start,
+            end=match.end,
+            secret_start=match.secret_start,
+            secret_end=match.secret_end,
+            path=path,
+        )
+        confidence = judge(candidate)
+        if confidence is None or confidence not in self._wanted:
+            return None
+        return Seen(rule, confidence, match.secret_start, match.secret_end)
 
     def looked(self, data: bytes, *, path: str, nominated: Sequence[tuple[int, int]]) -> list[Seen]:
         """Give what :meth:`seen` gives, and which secrets of ours stand in ``data``."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import bisect
 from typing import TYPE_CHECKING, NamedTuple
 
+from secretkit.scan.deadline import DeadlineError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secretkit.scan.finding import Live
     from secretkit.scan.rule import Rule
 
-__all__ = ["Seen", "covered", "distinct"]
+__all__ = ["PartialError", "Seen", "covered", "distinct"]
 
 
 class Seen(NamedTuple):
@@ -22,6 +24,14 @@ class Seen(NamedTuple):
     start: int
     end: int
     live: Live | None = None
+
+
+class PartialError(DeadlineError):
+    """Not everything was judged; ``seen`` is what was."""
+
+    def __init__(self, reason: str, *, seen: list[Seen]) -> None:
+        super().__init__(reason)
+        self.seen = seen
 
 
 def covered(span: tuple[int, int], spans: Sequence[tuple[int, int]]) -> bool:
