@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 from secretkit.scan.judge import context, entropy, shape
+from secretkit.scan.judge.pattern import pattern
 from secretkit.scan.judge.placeholder import placeholder, template
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["JUDGES"]
 
-_SPACE: Final = re.compile(r"\\[nrt]|[\s\\\"'+,]|^[A-Za-z-]+:.*$", re.MULTILINE)
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/=]+")
-_BEGIN: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]*)-----")
+_SPACE: Final = pattern(r"\\[nrt]|[\s\\\"'+,]|^[A-Za-z-]+:.*$", re.MULTILINE)
+_BASE64: Final = pattern(r"[A-Za-z0-9+/=]+")
+_BEGIN: Final = pattern(r"-----BEGIN ([A-Z0-9 ]*)-----")
 _LEAST: Final = 64
 _DISTINCT: Final = 20
 _PUBLIC_NAMES: Final = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1", "host", "hostname"})  # noqa: S104
-_HOST: Final = re.compile(r"@([A-Za-z0-9_.:\[\]-]{1,253})")
-_EXAMPLE_HOST: Final = re.compile(r"(?:^|\.)(?:example|test|invalid)(?:\.[a-z]+)?(?::\d+)?\Z")
+_HOST: Final = pattern(r"@([A-Za-z0-9_.:\[\]-]{1,253})")
+_EXAMPLE_HOST: Final = pattern(r"(?:^|\.)(?:example|test|invalid)(?:\.[a-z]+)?(?::\d+)?\Z")
 
 
 def _pem(candidate: Candidate, value: str) -> str | None:
@@ -68,6 +68,8 @@ def _made_up(claims: Mapping[str, Any]) -> bool:
 
 
 def _json(part: str) -> dict[str, Any] | None:
+    import json  # noqa: PLC0415 - for a JSON Web Token only
+
     try:
         found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (ValueError, binascii.Error, RecursionError):

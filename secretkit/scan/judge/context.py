@@ -7,6 +7,7 @@ import string
 from typing import TYPE_CHECKING, Final
 
 from secretkit.core.record import record
+from secretkit.scan.judge.pattern import pattern
 
 if TYPE_CHECKING:
     from secretkit.scan.judge import Candidate
@@ -17,7 +18,7 @@ _BEFORE: Final = 240
 _AFTER: Final = 80
 _LONGEST: Final = 64  # of what stands before the match in its name
 _NAMING: Final = string.ascii_letters + string.digits + "_.$-"
-_NAME: Final = re.compile(r"[A-Za-z0-9_.$\-]+")
+_NAME: Final = pattern(r"[A-Za-z0-9_.$\-]+")
 
 
 @record(kw_only=True)
@@ -48,25 +49,25 @@ def read(candidate: Candidate) -> Context:
     return Context(before=before, after=after, name=name, quote=quote)
 
 
-_LOCK: Final = re.compile(
+_LOCK: Final = pattern(
     r"(?:^|/)(?:[^/]*[.-]lock(?:\.json|\.ya?ml)?|go\.sum|npm-shrinkwrap\.json|[^/]*\.lock\.[a-z]+|"
     r"checksums?(?:\.txt)?|[^/]*sums(?:\.txt)?|[^/]*\.(?:sha\d+|md5|asc|sig)|RECORD|manifest\.json|"
     r"[^/]*integrity[^/]*)\Z",
     re.IGNORECASE,
 )
-_MADE: Final = re.compile(
+_MADE: Final = pattern(
     r"\.min\.(?:js|css|mjs)\Z|\.(?:map|svg|css|less|scss|pb\.go|po|pot|mo|snap|strings|resx|xlf|arb|ics|dat|dic|"
     r"wasm|woff2?|ttf|eot|otf)\Z|(?:^|/)(?:locales?|i18n|translations?|lang|l10n|nls)/",
     re.IGNORECASE,
 )
 
 
-_TRIED: Final = re.compile(
+_TRIED: Final = pattern(
     r"(?:^|[/_.-])(?:tests?|testing|testdata|specs?|fixtures?|mocks?|__tests__|docs?|documentation|examples?|"
     r"samples?|demos?|tutorials?|readme|changelog|changes|history|releases?)(?:[/_.-]|\Z)",
     re.IGNORECASE,
 )
-_SOURCE: Final = re.compile(
+_SOURCE: Final = pattern(
     r"\.(?:py|js|ts|tsx|jsx|mjs|rb|go|rs|java|kt|scala|php|c|cc|cpp|h|hpp|cs|swift|pl|pm|md|rst|adoc|txt|html?)\Z"
 )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
+
+from secretkit.scan.judge.pattern import pattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,14 +15,14 @@ __all__ = ["periodic", "sequential", "shannon", "stuck", "uneven"]
 
 _CHAINED: Final = 4  # characters in a row, each one above or below the one before
 # Steps of one up or down in a row; the step behind them leads out of the chain, into no other.
-_CHAIN: Final = re.compile(rb"(?s)(\x01{%d,}|\xff{%d,}).?" % (_CHAINED - 1, _CHAINED - 1))
-_SAME: Final = re.compile(r"(?s)(.)\1+")
+_CHAIN: Final = pattern(rb"(?s)(\x01{%d,}|\xff{%d,}).?" % (_CHAINED - 1, _CHAINED - 1))
+_SAME: Final = pattern(r"(?s)(.)\1+")
 _KEYBOARD: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1qaz2wsx3edc")
 _PERIODS: Final = 16
-_PART: Final = re.compile("[._:%-]")
+_PART: Final = pattern("[._:%-]")
 _PARTED: Final = 4
 _SPREAD: Final = 0.5
-_HEX: Final = re.compile("[0-9a-f]+|[0-9A-F]+")
+_HEX: Final = pattern("[0-9a-f]+|[0-9A-F]+")
 
 
 def shannon(text: str | bytes) -> float:

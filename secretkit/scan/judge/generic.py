@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from secretkit.scan.judge import context, entropy, name, shape, word
+from secretkit.scan.judge.pattern import pattern
 from secretkit.scan.judge.placeholder import placeholder
 
 if TYPE_CHECKING:
@@ -14,18 +15,18 @@ if TYPE_CHECKING:
 
 __all__ = ["judge", "near"]
 
-_HASHED: Final = re.compile(
+_HASHED: Final = pattern(
     r"\b(?:sha-?\d{0,3}|md5|hash|digest|checksum|integrity|commit|rev|revision|etag|fingerprint|thumbprint|"
     r"crc|blob|tree|object|changeset|build|version|guid|uuid|resolved|tarball|nonce|oid|git|ref)s?\W{0,12}\Z",
     re.IGNORECASE,
 )
-_LINK: Final = re.compile(
+_LINK: Final = pattern(
     r"[a-z][a-z0-9+.-]*://[^\s\"'<>]{0,200}\Z|(?:^|\s)(?:\.{0,2}/)[^\s\"']{2,200}\Z"
 )
-_PUBLIC: Final = re.compile(
+_PUBLIC: Final = pattern(
     r"pub(?:lic)?[_ -]?key|ssh-(?:rsa|ed25519|dss)|BEGIN CERT|x509|certificate", re.IGNORECASE
 )
-_ASSIGNED: Final = re.compile(
+_ASSIGNED: Final = pattern(
     r"[:=>,(\[\"'`]\s{0,4}[\"'`(\[]{0,2}\Z|"
     r"(?:--?[a-z-]+|Bearer|Basic|Token|ENV \w+)\s+\Z",
     re.IGNORECASE,
@@ -33,30 +34,30 @@ _ASSIGNED: Final = re.compile(
 _BY_PLACE: Final = frozenset(
     {"generic-authorization", "generic-curl-user", "generic-sql-password", "generic-login"}
 )
-_OPTION: Final = re.compile(
+_OPTION: Final = pattern(
     r"(?:(?:^|[\s\"'`(])--?[A-Za-z0-9_.-]{1,60}|"
     r"\b(?:ENV|ARG|export|setenv|set|setx)[ \t]+[A-Za-z0-9_]{1,60}|"
     r"\b(?:login|user|username|account)\s+\S+\s+passw(?:or)?d)[ \t]+[\"']?\Z"
 )
-_TRANSLATED: Final = re.compile(r"[^\x20-\x7e]")
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_.=+/:~\-]+")
-_BASIC: Final = re.compile(r"basic\s+\Z", re.IGNORECASE)
-_HASH: Final = re.compile(
+_TRANSLATED: Final = pattern(r"[^\x20-\x7e]")
+_TOKEN: Final = pattern(r"[A-Za-z0-9_.=+/:~\-]+")
+_BASIC: Final = pattern(r"basic\s+\Z", re.IGNORECASE)
+_HASH: Final = pattern(
     r"(?:[0-9a-f]{2}){16,64}|(?:[0-9A-F]{2}){16,64}|\$?[a-z0-9_-]{1,20}\$.{0,80}\$.*|\{[A-Z0-9]{3,12}\}.*"
 )
-_BADGE: Final = re.compile(r"badge|\.svg\?")
-_LISTED_NAME: Final = re.compile(r"""["']\s*,\s*\S{0,3}\Z""")
-_CALL: Final = re.compile(r"""[\w\]>]\s?\(\s?[a-z]?["'][^"']{0,80}["']\s*,\s*\S{0,3}\Z""")
-_BARE_NAME: Final = re.compile(r"""[\w.\])]\s*,\s*\S{0,3}\Z""")
-_CALLED: Final = re.compile(r"""\(\s*\S{0,3}\Z""")
-_SIGNS: Final = re.compile(r"[^a-z0-9]")
+_BADGE: Final = pattern(r"badge|\.svg\?")
+_LISTED_NAME: Final = pattern(r"""["']\s*,\s*\S{0,3}\Z""")
+_CALL: Final = pattern(r"""[\w\]>]\s?\(\s?[a-z]?["'][^"']{0,80}["']\s*,\s*\S{0,3}\Z""")
+_BARE_NAME: Final = pattern(r"""[\w.\])]\s*,\s*\S{0,3}\Z""")
+_CALLED: Final = pattern(r"""\(\s*\S{0,3}\Z""")
+_SIGNS: Final = pattern(r"[^a-z0-9]")
 _LONG: Final = 32
 _SHORT: Final = 12
-_CODE: Final = re.compile(r"[(\[{$@:/\\<]")
-_SPACED: Final = re.compile(r"\s")
+_CODE: Final = pattern(r"[(\[{$@:/\\<]")
+_SPACED: Final = pattern(r"\s")
 _WORDED: Final = 0.6
 _SURPRISING: Final = 5.6
-_LISTED: Final = re.compile(r"(?i:name)[\"']?:[ \t]*[\"']?([A-Za-z0-9_.-]+)")
+_LISTED: Final = pattern(r"(?i:name)[\"']?:[ \t]*[\"']?([A-Za-z0-9_.-]+)")
 
 
 def near(candidate: Candidate, value: str) -> str | None:

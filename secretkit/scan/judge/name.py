@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
+
+from secretkit.scan.judge.pattern import pattern
 
 __all__ = ["KEY", "OTHER", "PASSWORD", "SECRET", "TOKEN", "class_of"]
 
 OTHER, KEY, TOKEN, SECRET, PASSWORD = range(5)
 
-_WORD: Final = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z]|[^A-Za-z]|s(?![a-z])|\Z)|[A-Z]?[a-z]+|[A-Z]+")
-_PASSWORD: Final = re.compile(
+_WORD: Final = pattern(r"[A-Z]{2,}(?=[A-Z][a-z]|[^A-Za-z]|s(?![a-z])|\Z)|[A-Z]?[a-z]+|[A-Z]+")
+_PASSWORD: Final = pattern(
     r"(?:[a-z]{0,12}(?:password|passwd|passphrase|passwort|passcode|pwd)|pass|passw|pw|psw|pswd|userpass|dbpass|"
     r"smtppass|ftppass|mypass|contrasena|senha|motdepasse|kennwort|wachtwoord)s?\d*"
 )
-_TOKEN: Final = re.compile(
+_TOKEN: Final = pattern(
     r"(?:(?:api|app|auth|access|refresh|session|bearer|bot|client|csrf|device|id|jwt|master|my|oauth|personal|push|"
     r"service|user|web|x)?(?:token|secret)s?|secretkey|apikeys?|appkey|accesskey|authkey|privatekey|"
     r"signingkey|encryptionkey|masterkey|accountkey|sharedaccesskey|secretaccesskey|servicekey|licensekey|"

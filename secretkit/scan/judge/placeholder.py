@@ -6,17 +6,18 @@ import re
 from typing import Final
 
 from secretkit.scan.judge import entropy, word
+from secretkit.scan.judge.pattern import pattern
 
 __all__ = ["placeholder", "template"]
 
-_SAYS_SO: Final = re.compile(
+_SAYS_SO: Final = pattern(
     r"example|sample|dummy|placeholder|changeme|change[-_]?it|change[-_]this|replace|redacted|removed|"
     r"y[-_]?o[-_]?u[-_]?r[-_]|your(?:api|access|secret|token|key|pass)|insert[-_]|enter[-_]|todo|fixme|"
     r"notreal|not[-_]a|fake|mock(?:ed|api|key|tok)|foobar|lorem|ipsum|invalid|undefined|"
     r"deadbeef|cafebabe|d00d|hidden|masked|censored|secretgoeshere|goes[-_]?here|put[-_]|xxxx|\.\.\.|\*\*\*|___|…",
     re.IGNORECASE,
 )
-_TEMPLATE: Final = re.compile(
+_TEMPLATE: Final = pattern(
     r"\$\{|\$\(|\{\{|\}\}|#\{|<%|%>|\$\$|%\(|@\{|\{\}|\{(?!S?SHA|CRYPT|S?MD5|PBKDF)[A-Za-z_][\w.]*\}|"
     r"^%\w|^\$[A-Za-z_]\w*$|%[A-Za-z_]+%|^<[^<>]*>?$|^\[[A-Za-z _-]*\]$|^__\w+__$|\$[A-Z_]{3,}|"
     r"(?:^|[^A-Za-z0-9])%[sd](?![A-Za-z0-9])|^@@\w+@@$"

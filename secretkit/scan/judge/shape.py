@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from secretkit.scan.judge import entropy, word
+from secretkit.scan.judge.pattern import pattern
 
 __all__ = ["FAIR", "NONE", "STRONG", "WEAK", "login", "ordinary", "strength", "uuid"]
 
@@ -19,7 +20,7 @@ _SUFFIX: Final = (
 _SCHEME: Final = (
     "arn|urn|vault|ref|env|file|secret|ssm|op|sops|kms|gcp|aws|azure|data|sha[0-9]+|md5|blob"
 )
-_ORDINARY: Final = re.compile(
+_ORDINARY: Final = pattern(
     rf"""
       [A-Za-z_$@:&*.!-][\w$.:>-]*[(\[].*                                # call( or array[
     | .*[)\]}}>]\s*[;,.]?                                               # … closed
@@ -45,13 +46,13 @@ _ORDINARY: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_DOTTED: Final = re.compile(r"[$@]?[A-Za-z_$][\w$]*(?:(?:\.|->|::|\?\.|\\+)[A-Za-z_$][\w$]*)+[!?]?")
-_UUID: Final = re.compile(r"\{?[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\}?")
-_HEX: Final = re.compile("[0-9a-f]+|[0-9A-F]+")
-_PARTS: Final = re.compile("0x|[._:-]")
-_NAME: Final = re.compile(r"[A-Za-z]+(?:[_.:/-][A-Za-z]+)*(?:[_.:/-]?\d{1,4})?")
-_LOWER: Final = re.compile(r"[a-z]+|[A-Z]+|[A-Z][a-z]+")
-_IMAGE: Final = re.compile(
+_DOTTED: Final = pattern(r"[$@]?[A-Za-z_$][\w$]*(?:(?:\.|->|::|\?\.|\\+)[A-Za-z_$][\w$]*)+[!?]?")
+_UUID: Final = pattern(r"\{?[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\}?")
+_HEX: Final = pattern("[0-9a-f]+|[0-9A-F]+")
+_PARTS: Final = pattern("0x|[._:-]")
+_NAME: Final = pattern(r"[A-Za-z]+(?:[_.:/-][A-Za-z]+)*(?:[_.:/-]?\d{1,4})?")
+_LOWER: Final = pattern(r"[a-z]+|[A-Z]+|[A-Z][a-z]+")
+_IMAGE: Final = pattern(
     r"iVBORw0KGgo|R0lGOD|/9j/4|UklGR|PHN2Zy|PD94bWw|d09GR|AAEAAAA|LS0tLS1CRUdJTiBD|LS0tLS1CRUdJTiBQVUJ|"
     r"ssh-(?:rsa|ed25519|dss)|AAAAB3NzaC1|AAAAC3NzaC1|MIIBIjANBg|MIGfMA0GC|MFkwEwYH|MCowBQYDK2V"
 )
@@ -59,12 +60,12 @@ _MANY: Final = 24
 _SOME: Final = 16
 _FEW: Final = 8
 _PAIRED: Final = 2
-_SIGNS: Final = re.compile("[-_.]")
+_SIGNS: Final = pattern("[-_.]")
 _LEAST: Final = 5
-_BASE32: Final = re.compile("[A-Z2-7]{16,}")
-_LETTERS: Final = re.compile(rb"[A-Za-z]{5}")
+_BASE32: Final = pattern("[A-Z2-7]{16,}")
+_LETTERS: Final = pattern(rb"[A-Za-z]{5}")
 _SHORTEST: Final = 8
-_PRINTABLE: Final = re.compile(rb"[ -~]+")
+_PRINTABLE: Final = pattern(rb"[ -~]+")
 _READ: Final = 256
 # Bits of surprise a character, and shares of words, set on tests/detection/tune.
 _SOUND: Final = 6.2  # letters of one case
