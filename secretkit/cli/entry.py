@@ -35,6 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ask = fast.token_request(given[1:], session)
         if ask is not None:
             return _ended(session, ask)
+    if given[:2] == ["hook", "run"]:
+        from secretkit.cli import fast  # noqa: PLC0415 - as above
+
+        ask = fast.hook_request(given[2:], session)
+        if ask is not None:
+            return _ended(session, ask)
     from secretkit.cli.root import run  # noqa: PLC0415 - imports click, which token spares
 
     return _ended(session, lambda: run(given, session))

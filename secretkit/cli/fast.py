@@ -1,11 +1,13 @@
-"""``secretkit token NAME`` without click: git, curl and agents run it again and again.
+"""``secretkit token NAME`` and ``secretkit hook run`` without click: they run again and again.
 
 Anything but the plain form is left to click.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from secretkit.cli.session import Session
 
-__all__ = ["token_request"]
+__all__ = ["hook_request", "token_request"]
 
 
 def token_request(arguments: Sequence[str], session: Session) -> Callable[[], int] | None:
@@ -61,3 +63,32 @@ def _token(name: str, options: dict[str, str], session: Session) -> int:
     hand_out_token(session, name)
     gc.freeze()  # and 5 ms more at the end, into a last look for it
     return 0
+
+
+def hook_request(arguments: Sequence[str], session: Session) -> Callable[[], int] | None:
+    """Give the work of a scan before a commit, by no settings; None to let click look at it."""
+    words = list(arguments)
+    if words[:2] == ["--stage", "pre-commit"]:
+        del words[:2]
+    if any(word.startswith("-") for word in words):
+        return None
+    from secretkit.scan.hook.setting import has_settings  # noqa: PLC0415 - see above
+
+    return None if has_settings(session.environ) else lambda: _hook(words, session)
+
+
+def _hook(words: Sequence[str], session: Session) -> int:
+    gc.disable()  # as above
+    from secretkit.scan.git import program  # noqa: PLC0415 - after the arguments fit
+    from secretkit.scan.hook.glance import glance  # noqa: PLC0415 - as above
+
+    session.command = "hook run"
+    glanced = None
+    with contextlib.suppress(Exception):  # whatever it was, the full scan looks again
+        glanced = glance(program=program(), paths=sys.path, environ=session.environ, only=words)
+    if isinstance(glanced, str):
+        sys.stderr.write(f"{glanced}\n")
+        return 0
+    from secretkit.scan.hook.stage import main  # noqa: PLC0415 - only in doubt
+
+    return main("pre-commit", words, program="", environ=session.environ, glanced=glanced)

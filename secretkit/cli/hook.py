@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from secretkit.cli.session import Session
     from secretkit.scan.hook.framework import Framework
     from secretkit.scan.hook.install import Place
-
+    from secretkit.scan.hook.stage import Custom
 
 __all__ = ["command"]
 
@@ -96,9 +96,10 @@ def _refuse_shared(place: Place) -> None:
 
 @command.command("run")
 @click.option("--stage", type=click.Choice(_STAGES), default="pre-commit", show_default=True)
+@click.option("--git", "program", default="", hidden=True)
 @click.argument("words", nargs=-1, metavar="[FILE]...")
 @click.pass_obj
-def run(session: Session, *, stage: str, words: tuple[str, ...]) -> int:
+def run(session: Session, *, stage: str, program: str, words: tuple[str, ...]) -> int:
     """Scan what is staged or pushed: git calls this.
 
     Exit code: 0 clean, 1 leaked keys, 2 usage, 3 not scanned in full. With FILEs, only those are
@@ -106,7 +107,28 @@ def run(session: Session, *, stage: str, words: tuple[str, ...]) -> int:
     """
     from secretkit.scan.hook.stage import main  # noqa: PLC0415 - not for help
 
-    return main(stage, words, program="", environ=session.environ)
+    try:
+        custom = _custom(session)
+    except ConfigError:
+        session.say("this is stopped: it was not scanned, because of the configuration")
+        raise
+    return main(stage, words, program=program, environ=session.environ, custom=custom)
+
+
+def _custom(session: Session) -> Custom:
+    """Give what the configuration in force says of scans, and the secrets that were handed out."""
+    from secretkit.cli.live import known_secrets  # noqa: PLC0415 - not for help
+    from secretkit.cli.table import ScanTable  # noqa: PLC0415 - not for help
+    from secretkit.scan.hook.stage import Custom  # noqa: PLC0415 - not for help
+    from secretkit.scan.run import excluding  # noqa: PLC0415 - not for help
+
+    table = ScanTable(session.toolkit.config)
+    return Custom(
+        own_rules=table.rules(say=session.say),
+        live=known_secrets(session),
+        confidence=table.confidence(None),
+        excluded=excluding(table.listed("exclude")),
+    )
 
 
 @command.command("selftest")

@@ -14,6 +14,7 @@ from secretkit.cli import exits
 from secretkit.cli.live import known_secrets
 from secretkit.cli.output import is_terminal
 from secretkit.cli.progress import progress
+from secretkit.cli.table import ScanTable
 from secretkit.config.place import state_dir
 from secretkit.core.record import replace
 from secretkit.errors import ConfigError, ScanError
@@ -26,19 +27,17 @@ from secretkit.scan.keyfile import user_key
 from secretkit.scan.report import Report, render
 from secretkit.scan.report.shown import shown
 from secretkit.scan.report.text import counts, lines, told
-from secretkit.scan.run import CONFIDENCES, EVERYTHING, Run, Settings, root_of
+from secretkit.scan.run import EVERYTHING, Run, Settings, root_of
 from secretkit.scan.store import open_repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from secretkit.cli.session import Session
-    from secretkit.scan.rule import Rule
     from secretkit.scan.summary import Summary
 
 __all__ = ["Scanning"]
 
-_KEYS: Final = frozenset({"confidence", "exclude", "rules"})
 _LARGEST_INPUT: Final = 128 << 20
 _SHOWN: Final = 10
 
@@ -89,48 +88,23 @@ class Scanning:
             )
 
     def _settings(self, step: Callable[[int, int], None]) -> Settings:
-        table = self._config.scan
-        odd = sorted(table.keys() - _KEYS)
-        if odd:
-            raise self._wrong(odd[0], f"is none of {', '.join(sorted(_KEYS))}")
-        confidence = self._options["confidence"] or table.get("confidence", "medium")
-        if confidence not in CONFIDENCES:
-            raise self._wrong("confidence", f"is none of {', '.join(CONFIDENCES)}")
+        table = ScanTable(self._config)
+        confidence = table.confidence(self._options["confidence"])
         baseline = self._baseline()
         return Settings(
             root=self._root,
             here=self._root if self._of_git() else self._session.cwd,
             baseline=baseline,
             key=self._key(baseline),
-            own_rules=self._rules(),
+            own_rules=table.rules(self._options["rules"], say=self._session.say),
             live=known_secrets(self._session),
             cache=default_folder(self._session.environ),
             notice=self._session.say,
             progress=step,
             honoured=self._honoured(),
             confidence=confidence,
-            exclude=(*self._listed("exclude"), *self._options["exclude"]),
+            exclude=(*table.listed("exclude"), *self._options["exclude"]),
         )
-
-    def _wrong(self, name: str, why: str) -> ConfigError:
-        return ConfigError(
-            why, file=str(self._config.file), key_path=f"scan.{name}", hint="see docs/scan.md"
-        )
-
-    def _listed(self, name: str) -> tuple[str, ...]:
-        value = self._config.scan.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            raise self._wrong(name, "is a list of strings")
-        return tuple(value)
-
-    def _rules(self) -> list[Rule]:
-        own = self._config.file.parent if self._config.file else Path()
-        files = [own / name for name in self._listed("rules")] + [*self._options["rules"]]
-        if not files:
-            return []
-        from secretkit.cli.ruleset import own_rules  # noqa: PLC0415 - few have some
-
-        return own_rules(files, say=self._session.say)
 
     def _honoured(self) -> frozenset[str]:
         if self._options["no_accepted"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from secretkit.core.record import replace
@@ -15,6 +14,8 @@ from secretkit.scan.finding import Skipped
 from secretkit.scan.summary import Summary
 
 if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Mapping
     from typing import IO
 
     from secretkit.scan.git import Git
@@ -36,11 +37,13 @@ class _Pipes(NamedTuple):
 class Objects:
     """Reads objects by name, in any order, through one ``git cat-file``. Use it with ``with``.
 
-    One thread at a time. What is larger than 4 MiB is never held in memory at once.
+    One thread at a time. What is larger than 4 MiB is never held in memory at once. ``held`` are
+    blobs that have been read already, by id.
     """
 
-    def __init__(self, git: Git) -> None:
+    def __init__(self, git: Git, *, held: Mapping[str, bytes] | None = None) -> None:
         self._git = git
+        self._held = held or {}
         self._pipes: _Pipes | None = None
 
     def read(self, name: str) -> bytes | None:
@@ -59,14 +62,15 @@ class Objects:
 
     def scan(self, oid: str, *, path: str, scanner: Scanner, commit: str | None = None) -> Summary:
         """Scan a blob, however large; one that cannot be read is reported as skipped."""
+        data = self._held.get(oid)
         try:
-            size = self._open(oid)
+            size = self._open(oid) if data is None else len(data)
             if size is None:
                 reason = f"its content is not in this repository: {oid[:12]}"
                 return Summary(skipped=(Skipped(path=path, reason=reason),))
             if size > WHOLE_BLOB:
                 return self._large(size, path=path, scanner=scanner, commit=commit)
-            data = self._body(size)
+            data = self._body(size) if data is None else data
         except ScanError as error:
             return Summary(skipped=(Skipped(path=path, reason=str(error)),))
         counted = Summary(files=1, blobs=1, size=size)
@@ -128,10 +132,12 @@ class Objects:
         return ScanError("git ended before it had given its content", hint=_HINT)
 
     def _start(self) -> _Pipes:
+        import subprocess  # noqa: PLC0415 - 5 ms, which the git hook spares most often
+
         try:
             process = subprocess.Popen(  # noqa: S603 - constant options
                 self._git.command("cat-file", "--batch"),
-                cwd=self._git.folder,
+                cwd=self._git.where,
                 env=self._git.environ,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from secretkit.scan.live import LiveSecrets
     from secretkit.scan.rule import Rule
 
-__all__ = ["CONFIDENCES", "EVERYTHING", "Run", "Settings", "root_of", "workers"]
+__all__ = ["CONFIDENCES", "EVERYTHING", "Run", "Settings", "excluding", "root_of", "workers"]
 
 CONFIDENCES: Final = ("low", "medium", "high")
 EVERYTHING: Final = frozenset({"baseline", "comment"})
@@ -74,7 +74,7 @@ class Run:
         self._keys = settings.baseline.keys or (settings.key,)
         self._located = Located(settings.baseline, locate=self._locate)
         self._rules, engine = _engine(settings)
-        self._excluded = _excluding(settings.exclude)
+        self._excluded = excluding(settings.exclude)
         acceptance = self._located if "baseline" in settings.honoured else None
         prints = Fingerprinter(self._keys)
         self.scanner = Scanner(
@@ -253,7 +253,12 @@ def _engine(settings: Settings) -> tuple[Sequence[Rule], Engine]:
     return rules, open_engine(rules, cache=cache, progress=notice)
 
 
-def _excluding(patterns: Sequence[str]) -> Callable[[str], bool] | None:
+def excluding(patterns: Sequence[str]) -> Callable[[str], bool] | None:
+    """Say of a path from the root whether it is left out; None where nothing is.
+
+    Raises:
+        ConfigError: for a pattern that cannot be read.
+    """
     if not patterns:
         return None
     from pathspec import GitIgnoreSpec  # noqa: PLC0415 - 15 ms, and few give a pattern

@@ -5,14 +5,19 @@ written it: it and its directory belong to this user, and nobody else may even l
 wrong, the answer is "not there", and the caller compiles again.
 
 The key of the rules that ship with secretkit is made from name, inode and change time of each rule
-file and of the extension: 1 ms for 340 files, where reading them all takes 6. The change time is
+file and of the extension: 3 ms for 950 files, where reading them all takes 15. The change time is
 set by the kernel whenever a file's content, name or times change, and no program can set it, so a
 file that was edited, or replaced with its old times restored, gives another key. A file that was
 copied or unpacked anew does too: that costs one compilation.
+
+Where an installer put the package, its list of files, ``secretkit-….dist-info/RECORD``, stands for
+the rule files, in 0.2 ms: an installer writes it anew whenever it writes them, and the directory of
+the rules counts too, which changes with each file that is added, removed or replaced. Who edits an
+installed rule file in place keeps the rules that were compiled before.
 """
 
 # pathlib is not loaded on the way of the git hook.
-# ruff: noqa: PTH102, PTH103, PTH116, PTH120, PTH208
+# ruff: noqa: PTH102, PTH103, PTH113, PTH116, PTH120, PTH208
 from __future__ import annotations
 
 import os
@@ -69,14 +74,28 @@ def built_in_key(extension: str) -> str | None:
     except OSError:
         return None
     try:
-        names = [*os.listdir(folder), *_COMPILING]
-        facts = [(name, *_facts(os.stat(name, dir_fd=folder))) for name in names]
-        facts.sort()
-        return _key(extension, repr(facts).encode())
+        record = _installed()
+        names = sorted(_COMPILING if record else (*os.listdir(folder), *_COMPILING))
+        found = [os.stat(name, dir_fd=folder) for name in names]
+        found += [os.stat(record), os.fstat(folder)] if record else []
+        facts = [(one.st_ino, one.st_ctime_ns) for one in found]
+        return _key(extension, repr((names, facts)).encode("utf-8", "surrogateescape"))
     except OSError:
         return None
     finally:
         os.close(folder)
+
+
+def _installed() -> str:
+    """Give the path of the list of files that an installer made for this package, if it did."""
+    place = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+    found = [name for name in os.listdir(place) if _is_listing(name)]
+    path = f"{place}/{found[0]}/RECORD" if len(found) == 1 else ""
+    return path if path and os.path.isfile(path) else ""
+
+
+def _is_listing(name: str) -> bool:
+    return name.startswith("secretkit-") and name.endswith(".dist-info")
 
 
 def content_key(extension: str, content: Iterable[bytes]) -> str | None:
@@ -120,7 +139,7 @@ def read(folder: str, *, key: str) -> pack.Pack | None:
         facts = os.fstat(file)
         if not (stat.S_ISREG(facts.st_mode) and _is_mine(facts) and facts.st_size <= _LARGEST):
             return None
-        return pack.decode(os.read(file, facts.st_size))
+        return pack.load(file, size=facts.st_size)
     except OSError:
         return None
     finally:

@@ -9,13 +9,14 @@ CRC-32 of its own when it loads one.
 
 from __future__ import annotations
 
+import os
 from _blake2 import blake2b
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["FORMAT", "Pack", "decode", "encode"]
+__all__ = ["FORMAT", "Pack", "decode", "encode", "load"]
 
 FORMAT = 1
 _MAGIC = b"secretkit pack\x00%c" % FORMAT
@@ -29,12 +30,12 @@ class Pack:
 
     __slots__ = ("_data", "_ends", "_start", "database")
 
-    def __init__(self, data: bytes) -> None:
-        size, count = _number(data, _HEAD), _number(data, _HEAD + _WIDE)
+    def __init__(self, data: bytes, database: bytes) -> None:
+        count = _number(data, _HEAD + _WIDE)
         self._data = data
         self._ends = _HEAD + 2 * _WIDE
         self._start = self._ends + count * _WIDE
-        self.database = data[len(data) - size :]
+        self.database = database
 
     def __len__(self) -> int:
         return (self._start - self._ends) // _WIDE
@@ -65,11 +66,31 @@ def decode(data: bytes) -> Pack | None:
 
     The digest finds damage, not an enemy: who may write the file is the cache's to check.
     """
-    if not data.startswith(_MAGIC) or len(data) < _HEAD + _WIDE:
+    end = _end(data[: _HEAD + _WIDE], len(data))
+    return _checked(data[:end], data[end:])
+
+
+def load(file: int, *, size: int) -> Pack | None:
+    """Give the pack in the open file of ``size`` bytes; the rest is as in :func:`decode`.
+
+    The database, most of it, is read into memory of its own and copied nowhere.
+    """
+    end = _end(os.pread(file, _HEAD + _WIDE, 0), size)
+    return _checked(os.pread(file, end, 0), os.pread(file, size - end, end)) if end else None
+
+
+def _end(head: bytes, size: int) -> int:
+    """Give where the records end, in a pack of ``size`` bytes that begins so; 0 if it is none."""
+    if not head.startswith(_MAGIC) or len(head) < _HEAD + _WIDE:
+        return 0
+    return max(size - _number(head, _HEAD), 0)
+
+
+def _checked(data: bytes, database: bytes) -> Pack | None:
+    if len(data) < _HEAD + 2 * _WIDE or _number(data, _HEAD) != len(database):
         return None
-    end = len(data) - _number(data, _HEAD)
-    digest = blake2b(memoryview(data)[_HEAD : max(end, _HEAD)], digest_size=_DIGEST).digest()
-    return Pack(data) if digest == data[len(_MAGIC) : _HEAD] else None
+    digest = blake2b(memoryview(data)[_HEAD:], digest_size=_DIGEST).digest()
+    return Pack(data, database) if digest == data[len(_MAGIC) : _HEAD] else None
 
 
 def _number(data: bytes, at: int) -> int:

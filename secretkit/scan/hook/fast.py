@@ -23,10 +23,15 @@ def _main() -> int:
     # Its __init__ loads typing; without it, what is loaded stands beside this very file.
     bare = sys.modules["secretkit"] = type(sys)("secretkit")
     bare.__path__ = [package]
+    from secretkit.scan.hook.setting import command, has_settings  # noqa: PLC0415 - needs the line above
+
     stage, rest = (words[0], words[1:]) if words else ("pre-commit", [])
     program = ""
     if rest[:1] == ["--git"]:
         program, rest = rest[1], rest[2:]
+    if program and has_settings(os.environ):
+        os.execv(sys.executable, command(stage, rest, program=program, root=root))  # noqa: S606 - by no shell
+    glanced = None
     if stage == "pre-commit" and program and not rest:
         name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
         home = os.path.dirname(os.path.dirname(sys.executable))
@@ -34,22 +39,23 @@ def _main() -> int:
             from secretkit.scan.hook.glance import glance  # noqa: PLC0415 - not for a push
 
             places = [root, f"{home}/lib/{name}/site-packages"]
-            line = glance(program=program, paths=places, environ=os.environ)
+            glanced = glance(program=program, paths=places, environ=os.environ)
         except Exception:  # noqa: BLE001, S110 - whatever it was, the full scan looks again
             pass
-        else:
-            os.write(2, f"{line}\n".encode())
-            return 0
+    if isinstance(glanced, str):
+        os.write(2, f"{glanced}\n".encode())
+        return 0
     import gc  # noqa: PLC0415 - see below
     import site  # noqa: PLC0415 - 3 ms that a clean commit does not pay
 
     gc.disable()  # nothing that is imported becomes garbage, and looking for it takes a tenth
-    site.main()
+    if glanced is None:
+        site.main()
     from secretkit.scan.hook.stage import main  # noqa: PLC0415 - see above
 
     gc.freeze()
     gc.enable()
-    return main(stage, rest, program=program, environ=os.environ)
+    return main(stage, rest, program=program, environ=os.environ, glanced=glanced)
 
 
 try:

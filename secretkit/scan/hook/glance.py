@@ -12,23 +12,21 @@ import os
 
 from secretkit.scan.engine import cache, native
 from secretkit.scan.hardening import HARDENED, environment
+from secretkit.scan.hook.child import Child, Unclear
 from secretkit.scan.hook.difference import changed
-from secretkit.scan.hook.wrapped import encoded, joined, packed
+from secretkit.scan.hook.wrapped import encoded, joined, packed, stacked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from secretkit.scan.engine.pack import Pack
 
-__all__ = ["Unclear", "glance"]
+__all__ = ["Glanced", "glance"]
 
 _MOST_FILES = 1000
-_LARGEST = 4 << 20
-_PIECE = 1 << 16
-_AT_ONCE = 200  # names in one write: fits into the smallest pipe there is, 16 KiB on macOS
-_CONFIG = "secretkit.toml"  # may hold rules of its own
+_BASELINE = b":.secretkit-baseline"  # as it is staged
 _CHANGE = 5  # words before a path: modes, ids, status
 _GITLINK = b"160000"
 # Fields of a rule's record (secretkit.scan.rule): its pattern, how far a match may go on behind its
@@ -36,40 +34,70 @@ _GITLINK = b"160000"
 _PATTERN, _REACH, _JUDGED = 3, 8, 11
 
 
-class Unclear(Exception):  # noqa: N818 - no error: the answer "look again, in full"
-    """It cannot be said here that all is clean."""
+class Glanced:
+    """What was seen of a commit that is not plainly clean, so that nothing is done twice.
+
+    ``doubtful`` are the changes to scan in full, as (path, mode, old, new) in bytes, and ``known``
+    the paths and blobs of the parent that the commit changes. ``files`` and ``size`` count what
+    was clean. ``held`` has blobs by id, ``baseline`` the content of the one in the index.
+    """
+
+    def __init__(self, scan: Callable[..., Any], pack: Pack) -> None:
+        self.scan, self.pack = scan, pack
+        self.doubtful: list[tuple[bytes, bytes, bytes, bytes]] = []
+        self.known: list[tuple[bytes, bytes]] = []
+        self.held: dict[bytes, bytes] = {}
+        self.baseline: bytes | None = None
+        self.files = self.size = 0
 
 
-def glance(*, program: str, paths: list[str], environ: Mapping[str, str]) -> str:
-    """Give one line about a clean commit.
+def glance(
+    *, program: str, paths: list[str], environ: Mapping[str, str], only: Sequence[str] = ()
+) -> str | Glanced:
+    """Give one line about a clean commit; for any other, what was seen of it.
 
-    ``program`` is git's absolute path, ``paths`` are where hyperscan may be installed.
+    ``program`` is git's absolute path, ``paths`` are where hyperscan may be installed. ``only``
+    are the files to look at, from the top of the work tree; without them it is all of them.
 
     Raises:
-        Unclear, OSError, ValueError: if it cannot be said that what is staged is clean.
+        Unclear, OSError, ValueError: if it cannot be said what is staged, or not cheaply.
     """
-    if os.path.lexists(_CONFIG):
-        raise Unclear(_CONFIG)
     command, env = (program, *HARDENED), environment(environ)
-    listing = _Child((*command, "diff-index", *_OPTIONS, "HEAD", "--"), env)
-    objects = _Child((*command, "cat-file", "--batch"), env)
+    listing = Child((*command, "diff-index", *_OPTIONS, "HEAD", "--"), env)
+    objects = Child((*command, "cat-file", "--batch"), env)
     try:
-        objects.ask(b"MERGE_HEAD\n")
-        scan, pack = _engine(paths, environ)
-        changes = _changes(listing.everything())
-        if objects.line() != b"MERGE_HEAD missing":
+        objects.ask(b"MERGE_HEAD\n" + _BASELINE + b"\n")
+        seen = Glanced(*_engine(paths, environ))
+        changes = _changes(listing.everything(), seen)
+        if only:
+            changes = _named(changes, only)
+        if objects.answer(b"MERGE_HEAD") is not None:
             raise Unclear("merge")
-        size = _look(changes, objects, scan, pack)
+        seen.baseline = objects.answer(_BASELINE)
+        _look(changes, objects, seen)
     finally:
         listing.end()
         objects.end()
+    if seen.doubtful:
+        return seen
     if not changes:
         return "secretkit: nothing staged, nothing scanned"
     files = "1 file" if len(changes) == 1 else f"{len(changes)} files"
-    return f"secretkit: {files}, {_size(size)} scanned, no leaked keys"
+    return f"secretkit: {files}, {_size(seen.size)} scanned, no leaked keys"
 
 
 _OPTIONS = ("--cached", "--raw", "-z", "--no-renames", "--no-abbrev", "--ita-invisible-in-index")
+
+
+def _named(
+    changes: list[tuple[bytes, bytes, bytes, bytes]], only: Sequence[str]
+) -> list[tuple[bytes, bytes, bytes, bytes]]:
+    """Give the changes of the files that are named, if each of these is one."""
+    names = {os.fsencode(name) for name in only}
+    kept = [one for one in changes if one[0] in names]
+    if len(kept) != len(names) or not os.path.lexists(".git"):
+        raise Unclear("a file that is not staged is named")
+    return kept
 
 
 def _size(count: int) -> str:
@@ -87,8 +115,8 @@ def _engine(paths: list[str], environ: Mapping[str, str]) -> tuple[Callable[...,
     return scan, pack
 
 
-def _changes(raw: bytes) -> list[tuple[bytes, bytes, bytes]]:
-    """Give path, old and new blob of every path that gets new content."""
+def _changes(raw: bytes, seen: Glanced) -> list[tuple[bytes, bytes, bytes, bytes]]:
+    """Give path, mode, old and new blob of every path that gets new content."""
     fields = raw.split(b"\0")
     if len(fields) // 2 > _MOST_FILES:
         raise Unclear("many files")
@@ -98,49 +126,58 @@ def _changes(raw: bytes) -> list[tuple[bytes, bytes, bytes]]:
         if len(words) != _CHANGE or not words[0].startswith(b":") or words[4] == b"U":
             raise Unclear("an unknown kind of change")
         _, mode, old, new, _ = words
+        old = old.strip(b"0") and old
+        if old:
+            seen.known.append((path, old))
         if mode != _GITLINK and new.strip(b"0") and new != old:
-            found.append((path, old.strip(b"0") and old, new))
+            found.append((path, mode, old, new))
     return found
 
 
-def _look(
-    changes: list[tuple[bytes, bytes, bytes]],
-    objects: _Child,
-    scan: Callable[..., Any],
-    pack: Pack,
-) -> int:
-    """Scan the new blobs and give their size."""
-    total = 0
-    doubts: list[tuple[bytes, bytes, list[tuple[int, int]]]] = []
+def _look(changes: list[tuple[bytes, bytes, bytes, bytes]], objects: Child, seen: Glanced) -> None:
+    """Scan the new blobs; tell what is clean from what is doubtful."""
+    rules = _Rules(seen.pack)
+    doubts: list[tuple[tuple[bytes, bytes, bytes, bytes], bytes, list[tuple[int, int]]]] = []
     hits: list[tuple[int, int]] = []
 
     def note(rule: int, start: int, end: int, flags: int, context: object) -> None:
         del start, flags, context
         hits.append((rule, end))
 
-    blobs = objects.blobs([new for _, _, new in changes])
-    for (path, old, _), data in zip(changes, blobs, strict=True):
-        total += len(data)
-        if packed(data, path=path):
-            raise Unclear("packed")
-        scan(data, note)
-        doubts.append((old, data, hits))
-        hits = []
-    olds = objects.blobs([old for old, _, _ in doubts if old])
-    for old, data, found in doubts:
-        _decide(data, next(olds) if old else b"", found, pack)
-    return total
+    for change, data in zip(changes, objects.blobs([one[3] for one in changes]), strict=True):
+        seen.files, seen.size = seen.files + 1, seen.size + len(data)
+        if packed(data, path=change[0]):
+            _doubt(change, data, seen)
+            continue
+        seen.scan(data, note)
+        if hits or stacked(data):
+            doubts.append((change, data, hits))
+            hits = []
+    olds = objects.blobs([change[2] for change, _, _ in doubts if change[2]])
+    for change, data, found in doubts:
+        before = b""
+        if change[2]:
+            before = seen.held[change[2]] = next(olds)
+        if _is_doubtful(data, before, found, rules):
+            _doubt(change, data, seen)
 
 
-def _decide(data: bytes, before: bytes, hits: list[tuple[int, int]], pack: Pack) -> None:
-    """Pass only if every line in doubt stood in the old content of the file, word for word.
+def _doubt(change: tuple[bytes, bytes, bytes, bytes], data: bytes, seen: Glanced) -> None:
+    seen.files, seen.size = seen.files - 1, seen.size - len(data)
+    seen.held[change[3]] = data
+    seen.doubtful.append(change)
+
+
+def _is_doubtful(data: bytes, before: bytes, hits: list[tuple[int, int]], rules: _Rules) -> bool:
+    """Say whether anything new may be a secret: not what stood in the old content, word for word.
 
     Of a rule whose match may go on behind its line, with all that it may reach. What is new is
     matched by :mod:`re`: an engine nominates more than the rule means.
     """
     low, high = changed(data, before)
-    known = frozenset(before[low : len(before) - len(data) + high].split(b"\n"))
-    rules, fresh, hints = _Rules(pack), [], set()
+    stood = before[low : len(before) - len(data) + high]
+    known = frozenset(stood.split(b"\n"))
+    fresh, hints = [], {"literals"} if stacked(data) else set()
     for rule, end in hits:
         hint = rules.hint(rule)
         if hint:
@@ -155,22 +192,28 @@ def _decide(data: bytes, before: bytes, hits: list[tuple[int, int]], pack: Pack)
         from secretkit.scan.confirm import Confirmer  # noqa: PLC0415 - loads re and typing, 10 ms
 
         if Confirmer(rules).confirm(data, fresh):  # type: ignore[arg-type]
-            raise Unclear("a candidate")
-    if hints:
-        _pieces(data, known, (low, high), frozenset(hints))
+            return True
+    return bool(hints) and _pieces(data, before, (low, high), frozenset(hints))
 
 
-def _pieces(
-    data: bytes, known: frozenset[bytes], place: tuple[int, int], hints: frozenset[str]
-) -> None:
-    """Pass only if no new line may be part of encoded text, or of a value in pieces."""
+def _pieces(data: bytes, before: bytes, place: tuple[int, int], hints: frozenset[str]) -> bool:
+    """Say whether a new line, or one with a new neighbour, may be part of a value in pieces."""
     low, high = place
-    lines = data.split(b"\n")
-    first, end = data.count(b"\n", 0, low), data.count(b"\n", 0, high)
-    numbers = [at for at in range(first, end + (high == len(data))) if lines[at] not in known]
-    text = b"\n".join([lines[at] for at in numbers])
-    if encoded(text, hints=hints) or joined(lines, fresh=numbers, hints=hints):
-        raise Unclear("encoded text")
+    lines, first, end = data.split(b"\n"), data.count(b"\n", 0, low), data.count(b"\n", 0, high)
+    shift = before.count(b"\n") - len(lines) + 1
+    olds = before.split(b"\n") if before else []
+    around = olds[max(0, first - 1) : end + shift + 2]
+    known, pairs = frozenset(around), frozenset(zip(around, around[1:], strict=False))  # noqa: RUF007 - no itertools
+    numbers = range(first, min(end + 1, len(lines)))
+    text = b"\n".join([lines[at] for at in numbers if lines[at] not in known])
+    if encoded(text, hints=hints):
+        return True
+    fresh = [
+        at
+        for at in numbers
+        if lines[at] not in known or (at and (lines[at - 1], lines[at]) not in pairs)
+    ]
+    return joined(lines, fresh=fresh, hints=hints)
 
 
 class _Rule:
@@ -194,74 +237,3 @@ class _Rules:
     def __getitem__(self, index: int) -> _Rule:
         fields = self._pack.record(index).split(b"\0")
         return _Rule(fields[_PATTERN].decode(), int(fields[_REACH]))
-
-
-class _Child:
-    """A git process with a pipe to it and a pipe from it."""
-
-    def __init__(self, command: tuple[str, ...], env: dict[str, str]) -> None:
-        theirs_in, self._to = os.pipe()
-        self._from, theirs_out = os.pipe()
-        null = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
-        if min(theirs_in, self._to, self._from, theirs_out) <= 2:  # noqa: PLR2004 - 0, 1, 2
-            raise Unclear("standard streams are closed")
-        moves = [(os.POSIX_SPAWN_DUP2, theirs_in, 0), (os.POSIX_SPAWN_DUP2, theirs_out, 1)]
-        moves.append((os.POSIX_SPAWN_DUP2, null, 2))
-        self._process = os.posix_spawn(command[0], command, env, file_actions=moves)
-        for one in (theirs_in, theirs_out, null):
-            os.close(one)
-        self._buffer = b""
-
-    def ask(self, text: bytes) -> None:
-        """Write to it."""
-        while text:
-            text = text[os.write(self._to, text) :]
-
-    def everything(self) -> bytes:
-        """Give all it prints, once it has ended well."""
-        parts = []
-        while part := os.read(self._from, _PIECE):
-            parts.append(part)
-        process, self._process = self._process, 0
-        if os.waitpid(process, 0)[1]:
-            raise Unclear("git failed")
-        return b"".join(parts)
-
-    def line(self) -> bytes:
-        """Give the next line it prints."""
-        while b"\n" not in self._buffer:
-            self._more(_PIECE)
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line
-
-    def _more(self, count: int) -> None:
-        part = os.read(self._from, count)
-        if not part:
-            raise Unclear("git ended early")
-        self._buffer += part
-
-    def blobs(self, names: list[bytes]) -> Iterator[bytes]:
-        """Give the content of blobs."""
-        for start in range(0, len(names), _AT_ONCE):
-            some = names[start : start + _AT_ONCE]
-            self.ask(b"\n".join((*some, b"")))
-            for name in some:
-                words = self.line().split(b" ")
-                if len(words) != 3 or words[:2] != [name, b"blob"]:  # noqa: PLR2004
-                    raise Unclear("no such blob")
-                yield self._body(int(words[2]))
-
-    def _body(self, size: int) -> bytes:
-        if size > _LARGEST:
-            raise Unclear("large")
-        while len(self._buffer) <= size:
-            self._more(max(_PIECE, size + 1 - len(self._buffer)))
-        data, self._buffer = self._buffer[:size], self._buffer[size + 1 :]
-        return data
-
-    def end(self) -> None:
-        """Close the pipes and wait for it."""
-        os.close(self._to)
-        os.close(self._from)
-        if self._process:
-            os.waitpid(self._process, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from binascii import Error, a2b_base64
 
-__all__ = ["encoded", "joined", "packed"]
+__all__ = ["encoded", "joined", "packed", "stacked"]
 
 _RUNS = frozenset({"base64", "kubernetes", "hex"})
 _HEADS = (b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\xff\xfe", b"\xfe\xff", b"\x28\xb5\x2f\xfd")
@@ -29,6 +29,7 @@ _HEADERS = (b":|", b":>", b"=|", b"=>")
 _INDICATOR = b"0123456789+-"
 _ENDS = (b"|", b">", *(b"%c" % byte for byte in _INDICATOR))
 _LEAST_BLOCK = 8
+_ENDINGS, _OPENING, _INDENTED = (b'"\n', b"'\n", b'"\r\n', b"'\r\n"), (b'"', b"'"), 80
 
 
 def packed(data: bytes, *, path: bytes) -> bool:
@@ -80,6 +81,18 @@ def _holds_text(run: bytes) -> bool:
 
 def _is_text(content: bytes) -> bool:
     return len(content.translate(None, _PRINTABLE)) * 20 <= len(content)
+
+
+def stacked(data: bytes) -> bool:
+    """Say whether a literal ends its line and another begins the next: no engine looks for it."""
+    for ending in _ENDINGS:
+        at = data.find(ending)
+        while at >= 0:
+            at += len(ending)
+            if data[at : at + _INDENTED].lstrip(b" \t")[:1] in _OPENING:
+                return True
+            at = data.find(ending, at)
+    return False
 
 
 def joined(lines: list[bytes], *, fresh: list[int], hints: frozenset[str]) -> bool:
