@@ -22,7 +22,7 @@ class DeadlineError(ScanError):
 
 @contextlib.contextmanager
 def deadline(*, size: int) -> Iterator[None]:
-    """Raise :class:`DeadlineError` in the block after 1 second, and 0.8 more a MiB of ``size``.
+    """Raise :class:`DeadlineError` in the block after 0.8 seconds, and 0.7 more a MiB of ``size``.
 
     They are seconds of processor time, so that a busy machine skips nothing.
 
@@ -32,7 +32,7 @@ def deadline(*, size: int) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    seconds = 1 + 0.8 * size / (1 << 20)
+    seconds = 0.8 + 0.7 * size / (1 << 20)
     before = signal.signal(signal.SIGPROF, _end)
     theirs = signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
