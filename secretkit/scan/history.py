@@ -5,32 +5,35 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from secretkit.core.record import replace
 from secretkit.errors import ScanError
+from secretkit.scan.beneath import open_file
+from secretkit.scan.choice import choose, first, once, shown_path
 from secretkit.scan.finding import Skipped
-from secretkit.scan.loose import walk_loose
-from secretkit.scan.origin import Place, first_places, listing, revisions
+from secretkit.scan.loose import files, walk_loose
+from secretkit.scan.origin import first_places, listing, revisions
 from secretkit.scan.packfile import BLOB, COMMIT, DamageError, Pack
 from secretkit.scan.pool import spread
-from secretkit.scan.share import Chosen, Share, Work, shares
-from secretkit.scan.store import Store, find_store
+from secretkit.scan.recall import Memory, Recalled, digest, pack_facts
+from secretkit.scan.share import Work, shares
+from secretkit.scan.store import find_store
 from secretkit.scan.stream import facts, records
-from secretkit.scan.summary import Summary, from_plain, ordered, plain
+from secretkit.scan.summary import Summary, from_plain, plain
 from secretkit.scan.tally import Tally
 from secretkit.scan.window import Looker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
-    from secretkit.scan.finding import Finding
     from secretkit.scan.git import Git
     from secretkit.scan.rule import Rule
     from secretkit.scan.scanner import Scanner
+    from secretkit.scan.share import Chosen, Share
+    from secretkit.scan.store import Store
 
 __all__ = ["History"]
 
 _MANY: Final = 50  # blobs to report on, from which on workers share them
-_SHORT: Final = 12
 
 
 class History:
@@ -39,25 +42,32 @@ class History:
     Packs are read in this process and its forks; git is asked for what they do not know. The
     order of findings is that of every summary. ``commit`` of a finding is the first that brought
     this secret to this path; what no branch or tag leads to has none.
+
+    With a directory ``cache`` of the user's own, a scan of everything looks only at what is new
+    since the last one, counts only that, and reports all.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all by name, most with a default
         self,
         git: Git,
         *,
         make_scanner: Callable[[], Scanner],
         rules: Sequence[Rule],
         workers: int = 2,
+        cache: Path | None = None,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> None:
         self._git = git
         self._scanner = make_scanner()
         self._rules = rules
         self._workers = workers
+        self._cache = cache
+        self._earlier = Recalled()
         self._progress = progress
         self._tally = Tally()
         self._total = 0
         self._gaps: list[Skipped] = []
+        self._known_packs: frozenset[str] = frozenset()
 
     def scan(self, wanted: str = "") -> Summary:
         """Scan all objects of the repository, or those that the range ``wanted`` brings.
@@ -66,16 +76,46 @@ class History:
             ScanError: if there is no repository, no such range, or if a worker dies.
         """
         looker = Looker(self._scanner, self._rules)
-        work = Work(self._git, scanner=self._scanner, looker=looker, known=None)
+        memory = None
+        store = find_store(self._git)
+        if self._cache is not None and not wanted.strip():
+            mark = digest(self._scanner, self._rules)
+            memory = Memory(self._cache, repository=store.folder.absolute(), digest=mark)
+            self._earlier = memory.recall()
+        known = self._earlier.blobs.__contains__ if self._earlier.blobs else None
+        work = Work(self._git, scanner=self._scanner, looker=looker, known=known)
         try:
             if wanted.strip():
                 work.listed = self._brought(revisions(wanted))
             else:
-                work.listed = self._stored(work, find_store(self._git))
+                work.listed = self._stored(work, store)
             self._look(work, shares("git", len(work.listed)))
+            if memory is not None:
+                self._keep(memory, work)
+            self._tally.hits += self._earlier.hits
             return self._report(work, revisions(wanted))
         finally:
             work.close()
+
+    def _keep(self, memory: Memory, work: Work) -> None:
+        """Write down what was looked at, but not what failed: that is tried again."""
+        failed = {oid for oid, _ in self._tally.failed}
+        fresh = {
+            oid
+            for pack in work.packs
+            for rank in range(pack.count)
+            if pack.kind[rank] == BLOB and (oid := pack.oid(rank)).hex() not in failed
+        }
+        fresh.update(bytes.fromhex(oid) for oid in (*work.loose, *work.listed) if oid not in failed)
+        self._known_packs |= self._earlier.packs
+        if fresh or self._known_packs != self._earlier.packs:
+            memory.keep(
+                Recalled(
+                    packs=self._known_packs if not failed else self._earlier.packs,
+                    blobs=self._earlier.blobs | fresh,
+                    hits=(*self._earlier.hits, *self._tally.hits),
+                )
+            )
 
     # Which objects there are
 
@@ -91,8 +131,8 @@ class History:
             else:
                 self._tally.commits += 1
 
-    def _blobs(self, oids: Iterable[str] | None) -> list[str]:
-        """Give those of ``oids``, or of all objects, that are blobs, or that git cannot tell."""
+    def _blobs(self, oids: Iterable[str]) -> list[str]:
+        """Give those of ``oids`` that are blobs, or of which git cannot tell."""
         found = [oid for oid, kind, _ in facts(self._git, oids) if kind not in _OTHER]
         self._total += len(found)
         return found
@@ -100,39 +140,58 @@ class History:
     def _stored(self, work: Work, store: Store) -> list[str]:
         """Look at what can be read here; give the ids of what is left to git."""
         packs: list[Pack] = []
-        damaged = False
+        damaged: list[str] = []
         try:
             work.folder = os.open(store.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             inner = os.open("pack", os.O_RDONLY | os.O_DIRECTORY, dir_fd=work.folder)
             try:
+                files(inner)
                 for name in store.packs:
+                    facts = pack_facts(inner, name)
+                    if facts in self._earlier.packs:
+                        continue
                     try:
                         packs.append(Pack(inner, name, width=store.width))
+                        self._known_packs |= {facts}
                     except (DamageError, IndexError):
-                        damaged = True
+                        damaged += self._indexed(inner, name, store)
             finally:
                 os.close(inner)
-            work.loose = list(walk_loose(work.folder, width=store.width))
+            known = self._earlier.blobs
+            loose = walk_loose(work.folder, width=store.width)
+            work.loose = [oid for oid in loose if bytes.fromhex(oid) not in known]
         except OSError as error:
             raise ScanError(f"the objects cannot be listed: {error.strerror}") from None
         packs.sort(key=lambda pack: -pack.count)
         work.packs = packs
         self._look(work, self._shares(work))
         left = self._tally.left
-        left += [
-            pack.oid(rank).hex()
-            for pack in packs
-            for rank in range(pack.count)
-            if not pack.kind[rank]
-        ]
-        held = _Held(work)
+        for pack in packs:
+            # Deltas of each other, or of nothing. git goes round in a circle for ever.
+            lost = (rank for rank in range(pack.count) if not pack.kind[rank])
+            self._tally.failed += [(pack.oid(rank).hex(), _LOST) for rank in lost]
+        held = _Held(work, self._earlier.blobs)
         if damaged:
-            left += [oid for oid in self._blobs(None) if not held.holds(oid)]
-        elif store.borrowed:
+            left += self._blobs(dict.fromkeys(oid for oid in damaged if not held.holds(oid)))
+        if store.borrowed:
             left += self._borrowed(held)
         if store.partial:
             self._note_missing()
         return left
+
+    def _indexed(self, folder: int, name: str, store: Store) -> list[str]:
+        """Give the objects of a pack that cannot be read here; git lists them, of any version."""
+        words = ("show-index", f"--object-format={'sha256' if store.width > _SHA1 else 'sha1'}")
+        try:
+            index = open_file(folder, f"{name}.idx")
+            try:
+                listed = records(self._git, *words, index=index)
+                return [line.split(b" ")[1].decode("ascii") for line in listed]
+            finally:
+                os.close(index)
+        except (ScanError, OSError, IndexError, UnicodeDecodeError):
+            self._gaps.append(Skipped(path=f"(pack {name})", reason="its index cannot be read"))
+            return []
 
     def _shares(self, work: Work) -> list[Share]:
         self._total = sum(pack.kind.count(BLOB) for pack in work.packs) + len(work.loose)
@@ -173,15 +232,15 @@ class History:
         except ScanError as error:
             places = {}
             self._gaps.append(Skipped(path="(history)", reason=f"commits are not known: {error}"))
-        chosen = _chosen(tally.hits, places)
-        failed = [Skipped(path=_path(oid, places), reason=reason) for oid, reason in tally.failed]
+        chosen = choose(tally.hits, places)
+        failed = [
+            Skipped(path=shown_path(oid, places), reason=reason) for oid, reason in tally.failed
+        ]
         parts = self._scanned(work, chosen)
-        order = {one.path: places[one.oid].order for one in chosen if one.oid in places}
-        del order
         return Summary(
-            findings=_first(((one, part.findings) for one, part in parts), places),
-            accepted=_first(((one, part.accepted) for one, part in parts), places),
-            skipped=_once([*self._gaps, *failed, *(s for _, part in parts for s in part.skipped)]),
+            findings=first(((one, part.findings) for one, part in parts), places),
+            accepted=first(((one, part.accepted) for one, part in parts), places),
+            skipped=once([*self._gaps, *failed, *(s for _, part in parts for s in part.skipped)]),
             size=tally.size,
             blobs=tally.blobs,
             commits=tally.commits,
@@ -200,60 +259,19 @@ class History:
         )
 
 
+_SHA1: Final = 20
+_LOST: Final = "is damaged: nobody can tell what it is"
 _OTHER: Final = ("commit", "tree", "tag")
 
 
 class _Held:
     """Which objects were already looked at in packs and loose files."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, known: frozenset[bytes]) -> None:
+        self._known = known
         self._packs = work.packs
         self._loose = frozenset(work.loose)
 
     def holds(self, oid: str) -> bool:
-        return oid in self._loose or any(pack.holds(bytes.fromhex(oid)) for pack in self._packs)
-
-
-def _path(oid: str, places: Mapping[str, Place]) -> str:
-    return places[oid].path if oid in places else f"(unreachable blob {oid[:_SHORT]})"
-
-
-def _chosen(hits: Iterable[tuple[str, str, str]], places: Mapping[str, Place]) -> list[Chosen]:
-    """Choose for each secret and path the first blob that holds it.
-
-    Of a secret that only unreachable blobs hold, one of these is enough.
-    """
-    first: dict[tuple[str, str, str], tuple[int, str]] = {}
-    stray: dict[tuple[str, str], str] = {}
-    for oid, rule, fingerprint in hits:
-        place = places.get(oid)
-        if place is None:
-            stray[rule, fingerprint] = min(oid, stray.get((rule, fingerprint), oid))
-        else:
-            key = rule, fingerprint, place.path
-            first[key] = min((place.order, oid), first.get(key, (place.order, oid)))
-    named = {(rule, fingerprint) for rule, fingerprint, _ in first}
-    chosen = {oid for _, oid in first.values()}
-    chosen |= {oid for key, oid in stray.items() if key not in named}
-    return [
-        Chosen(oid, _path(oid, places), places[oid].commit if oid in places else None)
-        for oid in sorted(chosen)
-    ]
-
-
-def _first(
-    parts: Iterable[tuple[Chosen, Sequence[Finding]]], places: Mapping[str, Place]
-) -> tuple[Finding, ...]:
-    """Keep each secret once a path: where it was first."""
-    kept: dict[tuple[str, str, str], tuple[int, Finding]] = {}
-    for chosen, findings in parts:
-        order = places[chosen.oid].order if chosen.oid in places else -1
-        for one in findings:
-            key = one.rule, one.fingerprint, one.path
-            if key not in kept or order < kept[key][0]:
-                kept[key] = order, replace(one, commit=chosen.commit)
-    return ordered(one for _, one in kept.values())
-
-
-def _once(skipped: Iterable[Skipped]) -> tuple[Skipped, ...]:
-    return tuple(sorted(set(skipped), key=lambda one: (one.path, one.reason)))
+        name = bytes.fromhex(oid)
+        return oid in self._loose or name in self._known or any(p.holds(name) for p in self._packs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -14,7 +15,7 @@ from secretkit.scan.packfile import LARGEST, DamageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["read_loose", "walk_loose"]
+__all__ = ["files", "read_loose", "walk_loose"]
 
 _FANOUT: Final = re.compile(r"[0-9a-f]{2}")
 _HEADER: Final = re.compile(rb"(blob|tree|commit|tag) ([0-9]{1,15})\0")
@@ -32,10 +33,24 @@ def walk_loose(folder: int, *, width: int) -> Iterator[str]:
         if _FANOUT.fullmatch(fanout):
             inner = os.open(fanout, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
             try:
-                names = sorted(os.listdir(inner))  # noqa: PTH208 - a descriptor, not a path
+                names = sorted(files(inner))
             finally:
                 os.close(inner)
             yield from (fanout + name for name in names if rest.fullmatch(name))
+
+
+def files(folder: int) -> list[str]:
+    """Give the names of the files in a directory.
+
+    Raises:
+        OSError: if there is a FIFO or a device in it: git would wait for it, maybe for ever.
+    """
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    for one in found:
+        if not (one.is_file() or one.is_dir() or one.is_symlink()):
+            raise OSError(errno.EINVAL, "there is something in it that is no file")
+    return [one.name for one in found]
 
 
 def read_loose(folder: int, oid: str) -> tuple[str, bytes]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import os
+import select
 import subprocess
 import tempfile
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 from secretkit.errors import ScanError
 
@@ -19,6 +22,7 @@ __all__ = ["Blob", "blobs", "facts", "opened", "records"]
 _LONGEST: Final = 1 << 16  # bytes of a line of git's: an id and a path
 _PIECE: Final = 1 << 20
 _RESTARTS: Final = 50
+_SILENCE: Final = 600_000  # milliseconds: no walk takes that long before it prints
 _MISSING: Final = "git does not have it: fetch it, or run `git fsck`"
 _DAMAGED: Final = "git cannot read it: run `git fsck`"
 _FACTS: Final = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
@@ -36,9 +40,9 @@ class Blob(NamedTuple):
 
 @contextlib.contextmanager
 def opened(
-    git: Git, *words: str, given: Iterable[str] | None = None
+    git: Git, *words: str, given: Iterable[str] | None = None, index: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start git with the lines ``given`` as its input; it is ended with the block.
+    """Start git with the lines ``given``, or an open file, as its input; it ends with the block.
 
     Raises:
         ScanError: if it does not start.
@@ -52,10 +56,10 @@ def opened(
                 git.command(*words),
                 cwd=git.folder,
                 env=git.environ,
-                stdin=file if given is not None else subprocess.DEVNULL,
+                stdin=file if index is None else index,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                bufsize=_PIECE,
+                bufsize=0,
             )
         except OSError as error:
             raise ScanError(f"git did not run: {type(error).__name__}", hint="try again") from None
@@ -71,19 +75,38 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+class _Patient(io.RawIOBase):
+    """What git prints; a repository in which it waits for ever is an error."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        if process.stdout is None:
+            raise ScanError("git has no output")
+        self._descriptor = process.stdout.fileno()
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLIN)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
+        if not self._poll.poll(_SILENCE):
+            raise ScanError("git hangs in this repository", hint="run `git fsck` there")
+        return os.readv(self._descriptor, [buffer])
+
+
 def _output(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    if process.stdout is None:
-        raise ScanError("git has no output")
-    return process.stdout
+    return io.BufferedReader(_Patient(process), _PIECE)
 
 
-def records(git: Git, *words: str, given: Iterable[str] | None = None) -> Iterator[bytes]:
-    """Give the lines that git prints, without their ends, as they come.
+def records(
+    git: Git, *words: str, given: Iterable[str] | None = None, index: int | None = None
+) -> Iterator[bytes]:
+    """Give the lines that git prints, without their ends, as they come; see :func:`opened`.
 
     Raises:
         ScanError: if git ends with an error; the lines before it have been given.
     """
-    with opened(git, *words, given=given) as process:
+    with opened(git, *words, given=given, index=index) as process:
         output = _output(process)
         while line := output.readline(_LONGEST):
             yield line.removesuffix(b"\n")
@@ -94,14 +117,13 @@ def records(git: Git, *words: str, given: Iterable[str] | None = None) -> Iterat
             )
 
 
-def facts(git: Git, given: Iterable[str] | None = None) -> Iterator[tuple[str, str, int]]:
-    """Give id, kind and size of ``given`` objects, or of all there are; "missing" is a kind too.
+def facts(git: Git, given: Iterable[str]) -> Iterator[tuple[str, str, int]]:
+    """Give id, kind and size of objects; "missing" is a kind too.
 
     Raises:
         ScanError: if git ends with an error.
     """
-    every = ("--batch-all-objects", "--unordered") if given is None else ("--buffer",)
-    for line in records(git, "cat-file", *every, _FACTS, given=given):
+    for line in records(git, "cat-file", "--buffer", _FACTS, given=given):
         oid, _, rest = line.decode("ascii", errors="replace").partition(" ")
         kind, _, size = rest.partition(" ")
         yield oid, kind, int(size) if size.isdigit() else 0

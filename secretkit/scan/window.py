@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from secretkit.scan.deadline import DeadlineError, deadline
 from secretkit.scan.decode import Budget, nested
+from secretkit.scan.live import with_live
 from secretkit.scan.nesting import (
     DISTANT,
     changed_parts,
@@ -72,6 +73,7 @@ class Looker:
 
     def __init__(self, scanner: Scanner, rules: Sequence[Rule]) -> None:
         self._scanner = scanner
+        self._live_secrets = scanner._live  # noqa: SLF001 - a scanner's other face
         self._far = frozenset(number for number, rule in enumerate(rules) if rule.reach)
         self._signs = {
             number: rule.id.partition("-")[2]
@@ -85,7 +87,7 @@ class Looker:
         self.read += len(data)
         nominated = self._scanner.nominate(data)
         packed = is_packed(data)
-        if not nominated and not packed:
+        if not nominated and not packed and not self._live_secrets is not None:
             return NOTHING
         return self._judged(data, nominated, None, before=_NONE, packed=packed)
 
@@ -106,7 +108,7 @@ class Looker:
         buffer = pieces[0] if len(pieces) == 1 else _APART.join(pieces)
         self.read += len(buffer)
         nominated = self._scanner.nominate(buffer)
-        if not nominated and not before.hints:
+        if not nominated and not before.hints and not self._live_secrets is not None:
             return NOTHING
         return self._judged(
             data, _moved(nominated, windows), fresh, before=before.hints, packed=False
@@ -130,6 +132,8 @@ class Looker:
         try:
             with deadline(size=len(data)):
                 spots = self._seen(data, places) if places else []
+                for low, high in fresh or [(0, len(data))]:
+                    spots += self._live(data[low:high], low)
                 spend = _Spend(Budget(), skipped)
                 if packed:
                     spots += self._nested(data, spend, hints=self._scanner.hints(nominated))
@@ -174,6 +178,13 @@ class Looker:
             (one.start, one.end, one.rule.id, known(data[one.start : one.end]))
             for one in self._scanner.seen(data, path="", nominated=nominated)
         ]
+
+    def _live(self, data: bytes, shift: int) -> Iterator[_Spot]:
+        if self._live_secrets is None:
+            return
+        for one in with_live([], data, live=self._live_secrets):
+            known = self._scanner.fingerprint(data[one.start : one.end])
+            yield one.start + shift, one.end + shift, one.rule.id, known
 
     def _nested(
         self, data: bytes, spend: _Spend, *, hints: frozenset[str], shift: int = 0, depth: int = 1

@@ -135,8 +135,10 @@ class Repository:
         return history(self.folder, workers=workers).scan(wanted)
 
 
-def history(folder: Path, *, workers: int = 1) -> History:
-    return History(open_repository(folder), make_scanner=scanner, rules=RULES, workers=workers)
+def history(folder: Path, *, workers: int = 1, cache: Path | None = None) -> History:
+    return History(
+        open_repository(folder), make_scanner=scanner, rules=RULES, workers=workers, cache=cache
+    )
 
 
 def secrets_of(summary: Summary) -> set[tuple[str, str]]:
