@@ -44,8 +44,7 @@ class Fingerprinter:
     def of(self, value: bytes) -> tuple[str, ...]:
         """Give the fingerprints of ``value``, 32 hexadecimal digits each, one for each key."""
         return tuple(
-            _fingerprint(key, sha256(value).digest(), len(value) < _SHORT)
-            for key in self._keys
+            _fingerprint(key, sha256(value).digest(), len(value) < _SHORT) for key in self._keys
         )
 
 

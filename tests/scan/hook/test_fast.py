@@ -285,3 +285,95 @@ def test_a_hook_that_is_killed_stops_the_commit(hook, tmp_path):
     script.write_text('#!/bin/sh\ncase "$*" in *diff-index*) kill -9 $PPID;; esac\nexit 1\n')
     script.chmod(0o755)
     assert hook.run("--git", str(script))[0] == -9
+
+
+# What has no line of its own in the change
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f'k = (\n  "{KEY[:30]}"\n  # between\n  "{KEY[30:]}"\n)\n', "  # between\n"),
+        (f'k = ("{KEY[:30]}" +\n\n#\n  "{KEY[30:]}")\n', "\n#\n"),
+        (f"key: |\n  {KEY[:50]}\n#\n  {KEY[50:]}\n", "#\n"),
+    ],
+    ids=["literals", "sum", "block"],
+)
+def test_pieces_that_become_neighbours_are_put_together(hook, before, after):
+    hook.repository.commit(a=before)
+    hook.repository.stage(a=before.replace(after, ""))
+    code, said, _ = hook.run()
+    assert code == 1, said
+
+
+def test_literals_on_lines_of_their_own_are_put_together(hook):
+    hook.repository.stage(a=f'k = (\n    "{KEY[:30]}"\n    "{KEY[30:]}"\n)\n')
+    assert hook.run()[0] == 1
+
+
+def test_of_many_files_only_the_doubtful_one_is_scanned_in_full_and_all_are_counted(hook):
+    for count in range(40):
+        hook.repository.put(f"d/{count}", "0123456789\n" * 10)
+    hook.repository.put("d/last", f"{KEY}  # secretkit: allow gone\n")
+    hook.repository.git("add", "-A")
+    code, said, _ = hook.run()
+    assert code == 0
+    assert "41 files, 5 kB scanned, no leaked keys, 1 accepted" in said
+
+
+def test_a_finding_loads_only_what_it_takes(hook):
+    hook.repository.stage(a=f"{KEY}\n")
+    code, _, loaded = hook.run()
+    assert code == 1
+    spared = {"subprocess", "pathlib", "_hashlib", "json", "zipfile", "tempfile", "ssl", "click"}
+    assert loaded & spared == set()
+
+
+def test_a_baseline_that_is_staged_counts_without_another_git(hook):
+    hook.repository.stage(a=f"{KEY}\n", **{".secretkit-baseline": "damaged\n"})
+    code, said, _ = hook.run()
+    assert code == 2
+    assert ".secretkit-baseline" in said
+
+
+# Where there is no cache yet
+
+
+def test_a_first_run_says_what_takes_long_and_is_bounded(hook, tmp_path):
+    hook.repository.stage(a="x\n")
+    began = os.times().elapsed
+    code, said, _ = hook.run(XDG_CACHE_HOME=str(tmp_path / "new"))
+    assert os.times().elapsed - began < 30, "2 s here; a machine may be ten times slower"
+    assert code == 0
+    assert re.search(r"secretkit: compiling \d+ rules, once", said)
+    code, said, _ = hook.run(XDG_CACHE_HOME=str(tmp_path / "new"))
+    assert (code, "compiling" in said) == (0, False)
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing_clean(hook, tmp_path):
+    hook.repository.stage(a="x\n")
+    assert hook.run(XDG_CACHE_HOME="/proc/none")[0] == 0
+
+
+def test_without_a_home_the_scan_is_made_all_the_same(hook):
+    del hook.environ["HOME"], hook.environ["XDG_CACHE_HOME"]
+    hook.repository.stage(a="x\n")
+    code, said, _ = hook.run()
+    assert (code, "no leaked keys" in said) == (0, True)
+    hook.repository.stage(a=f"{KEY}\n")
+    assert hook.run()[0] == 1
+
+
+def test_first_runs_at_once_do_not_disturb_each_other(hook, tmp_path):
+    hook.repository.stage(a="x\n")
+    environ = hook.environ | {"XDG_CACHE_HOME": str(tmp_path / "new")}
+    command = [sys.executable, "-I", "-S", SCRIPT, "pre-commit", "--git", GIT]
+    started = [
+        subprocess.Popen(command, cwd=hook.repository.folder, env=environ, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    for process in started:
+        _, said = process.communicate()
+        assert process.returncode == 0, said
+    assert len(list((tmp_path / "new").rglob("*.pack"))) == 1
+    assert len(list((tmp_path / "new").rglob("*.pack.*"))) == 0

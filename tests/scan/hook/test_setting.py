@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import pytest
 
@@ -96,4 +96,4 @@ def test_the_command_names_stage_git_and_words():
     words = command("update", ["ref", "-x"], program="/git", root="/root")
     expected = ["hook", "run", "--stage", "update", "--git", "/git", "--", "ref", "-x"]
     assert words[-len(expected) :] == expected
-    assert os.path.isabs(words[0])
+    assert Path(words[0]).is_absolute()
