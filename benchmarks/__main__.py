@@ -20,7 +20,10 @@ from benchmarks.measure import Effort
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BENCHMARKS: Final = ("cached", "herd", "requests", "startup", "memory", "storage")
+BENCHMARKS: Final = (
+    *("cached", "herd", "requests", "startup", "memory", "storage"),
+    *("hook", "scan"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
