@@ -27,17 +27,22 @@ _CLEAN: Final = Result()
 _UNPACKED: Final = 32 << 20  # what must be read at once to be decoded is at most this large
 
 
-def scan_descriptor(descriptor: int, *, path: str, scanner: Scanner) -> Summary:
+def scan_descriptor(
+    descriptor: int, *, path: str, scanner: Scanner, facts: os.stat_result | None = None
+) -> Summary:
     """Scan a regular file and close it; give nothing for any other kind.
 
     At most 256 MiB of it are read, 4 MiB at a time; what is left over is reported as skipped.
+    ``facts`` is what :func:`os.fstat` says of it, for whoever has asked already.
     """
     try:
-        facts = os.fstat(descriptor)
+        facts = facts or os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             return Summary()
         if facts.st_size <= _WINDOW:
-            data = _read(descriptor, facts.st_size + 1)
+            data = os.read(descriptor, facts.st_size + 1)
+            if len(data) != facts.st_size:  # it changed, or what it lies on reads in pieces
+                data += _read(descriptor, _WINDOW + 1 - len(data))
             if len(data) <= _WINDOW:
                 return _summary(scan_text(data, path=path, scanner=scanner), size=len(data))
             os.lseek(descriptor, 0, os.SEEK_SET)  # it grew

@@ -25,7 +25,7 @@ _NEAR: Final = 40
 BRIDGE: Final = rf"[^\r\n]{{0,{_NEAR}}}?"
 """What stands between an issuer's name and a value in the patterns of :func:`near`."""
 _EDGE: Final = r"0-9A-Za-z_/+"
-_TAIL: Final = 24  # more of one class says no more about a match, and costs compile time
+_TAIL: Final = 40  # more of one class says no more about a match, and costs compile time
 _ALL: Final = (1 << 256) - 1
 
 

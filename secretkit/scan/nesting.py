@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["DISTANT", "Part", "changed_parts", "is_notebook", "is_packed", "line_around", "parts"]
+__all__ = [
+    "DISTANT",
+    "Part",
+    "changed_parts",
+    "is_notebook",
+    "is_packed",
+    "is_sign",
+    "line_around",
+    "parts",
+]
 
 DISTANT: Final = frozenset({"kubernetes", "block"})
 """Encodings of which the sign may stand far from what is encoded."""
@@ -25,18 +34,37 @@ _CODED_LINE: Final = re.compile(
     rb"[ \t]*(?:\S{8,}|(?:[+.&|<>]{1,2}[ \t]*)?[rbuf@$]?[\"'`][^\"'`\n]*[\"'`][ \t]*"
     rb"[+.&|<>\\(),;]{0,2})[ \t\r]*\n?"
 )
-_NEAR: Final = 64  # bytes around a sign that tell whether it is one
+_NEAR: Final = 80  # bytes around a sign that tell whether it is one
+_ANYWHERE: Final = 1  # the offset of a sign that has no place; no expression is that short
 _JOINS: Final = rb"(?:\+|\.\.?|&|\|\||<>|\\)"
+_PIECE: Final = rb"[0-9A-Za-z_/+=.:@%~!#$&*-]{2}"  # the ends of what is joined; see decode.joined
 _LOOKS: Final = {
     "base64": re.compile(rb"[A-Za-z0-9+/_-]{40}"),
+    "hex": re.compile(rb"[0-9a-fA-F]{66}"),
     "literals": re.compile(
-        rb"[\"'`][ \t]{0,40}(?:\\?\r?\n[ \t]{0,80}|"
+        _PIECE
+        + rb"[\"'`][ \t]{0,40}(?:\\?\r?\n[ \t]{0,80}|"
         + _JOINS
         + rb"[ \t]{0,40}(?:\\?\r?\n[ \t]{0,80})?)"
-        rb"(?:" + _JOINS + rb"[ \t]{0,8})?(?:[rbuf]|@|\$)?[\"'`]"
+        rb"(?:" + _JOINS + rb"[ \t]{0,8})?(?:[rbuf]|@|\$)?[\"'`]" + _PIECE
     ),
     "block": re.compile(
         rb"[|>][0-9+-]{0,2}[ \t]*\r?\n[ \t]{1,40}[^\s#]{8,200}[ \t]*\r?\n[ \t]{1,40}[^\s#]{8}"
+    ),
+}
+# What is decoded is text of which at most one byte in twenty cannot be printed, so somewhere in it
+# are nine bytes of text one behind the other; or it is gzip or zip. Names and hashes, which are
+# nearly all runs in code, have no such place: the first character of four says 0 to 127 with I to Z
+# and a to f, and so on (RFC 4648, section 4); of two digits the first is 2 to 7.
+_FOUR: Final = rb"[CDI-Za-f][AQgwC-HS-Xi-nyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589]"
+_TEXTS: Final = {
+    "base64": (
+        re.compile(rb"[A-Za-z0-9+/_-]{40,8192}"),
+        re.compile(rb"(?:" + _FOUR + rb"[A-Za-z0-9+/_-]){2}" + _FOUR + rb"|H4sI|UEsDB"),
+    ),
+    "hex": (
+        re.compile(rb"[0-9a-fA-F]{66,8192}"),
+        re.compile(rb"(?:[2-7][0-9a-fA-F]|0[9aAdD]){12}"),
     ),
 }
 
@@ -50,10 +78,18 @@ class Part(NamedTuple):
 
 
 def parts(data: bytes, signs: Iterable[tuple[int, str]]) -> Iterator[Part]:
-    """Give the parts of ``data`` to decode: around ``signs``, which are (offset, encoding)."""
+    """Give the parts of ``data`` to decode: around ``signs``, which are (offset, encoding).
+
+    A sign at offset 1 says no more than that there may be one: engines without one pass over all
+    expressions give that.
+    """
     seen: list[Part] = []
+    anywhere: set[str] = set()
     for at, hint in sorted(signs):
-        if not _is_likely(data, hint, at - _NEAR, at + 2 * _NEAR):
+        if at <= _ANYWHERE:
+            anywhere.add(hint)
+            continue
+        if not is_sign(data, hint, at):
             continue
         low, high = max(0, at - _AROUND), at + _AROUND
         if hint == "kubernetes":
@@ -62,6 +98,8 @@ def parts(data: bytes, signs: Iterable[tuple[int, str]]) -> Iterator[Part]:
             seen[-1] = Part(seen[-1].start, high, seen[-1].hints | {hint})
         else:
             seen.append(Part(low, high, frozenset({hint})))
+    if anywhere:
+        yield Part(0, len(data), frozenset(anywhere))
     for part in seen:
         low, high = line_around(data, part.start, part.stop)
         yield Part(_back(data, low), _ahead(data, high), part.hints)
@@ -80,6 +118,7 @@ def changed_parts(
     reaches into no window was decoded there. Windows are in order and end with lines.
     """
     ordered = sorted(signs)
+    before = before.union(hint for at, hint in ordered if at <= _ANYWHERE)
     for start, stop in windows:
         low, high = _back(data, start), _ahead(data, stop)
         first, last = bisect_left(ordered, (low,)), bisect_right(ordered, (high + 2,))
@@ -89,10 +128,26 @@ def changed_parts(
             yield Part(low, high, hints)
 
 
+def is_sign(data: bytes, hint: str, at: int) -> bool:
+    """Say whether a sign that an engine saw before ``at`` may be one: 1 to 3 µs."""
+    return at <= _ANYWHERE or _is_likely(data, hint, at - _NEAR, at + 2 * _NEAR)
+
+
 def _is_likely(data: bytes, hint: str, low: int, high: int) -> bool:
     """Look closer than an engine does, whose expressions end with their line."""
     looks = _LOOKS.get(hint)
-    return looks is None or looks.search(data, max(0, low), high) is not None
+    if looks is None:
+        return True
+    if hint not in _TEXTS:
+        return looks.search(data, max(0, low), high) is not None
+    runs, text = _TEXTS[hint]
+    at = max(0, low)
+    while (seen := looks.search(data, at, high)) is not None:
+        run = runs.match(data, seen.start())
+        at = seen.end() if run is None else run.end()
+        if text.search(data, seen.start(), at) is not None:
+            return True
+    return False
 
 
 def line_around(data: bytes, low: int, high: int) -> tuple[int, int]:

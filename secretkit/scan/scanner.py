@@ -12,6 +12,7 @@ from secretkit.scan.finding import Skipped
 from secretkit.scan.inspection import Acceptance, EnoughError, Inspection
 from secretkit.scan.judge import Candidate, judge
 from secretkit.scan.live import with_live
+from secretkit.scan.nesting import is_sign
 from secretkit.scan.result import WHOLE, Result, Window
 from secretkit.scan.seen import PartialError, Seen, distinct
 from secretkit.scan.summary import ordered
@@ -54,6 +55,7 @@ class Scanner:
         self._rules = rules
         self._engine = engine
         self._confirmer = Confirmer(rules)
+        self._names: dict[int, str] = {}  # of hints, by rule, once it is nominated; else empty
         self.fingerprints = fingerprints
         self.acceptance = acceptance
         self._live = live
@@ -61,9 +63,22 @@ class Scanner:
     def glance(self, data: bytes, *, path: str) -> list[tuple[int, int]] | None:
         """Give what is nominated in ``data``, or None where no secret can be at all."""
         nominated = self._engine.nominate(data)
+        if nominated:
+            nominated = self._likely(data, nominated)
         if nominated or self._live is not None or may_hold(data, path=path) or line_joins(data):
             return nominated
         return None
+
+    def _likely(self, data: bytes, nominated: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Leave out what looks like a sign of encoded text to an engine only: most signs."""
+        names = self._names
+        for index, _ in nominated:
+            if index not in names:
+                rule = self._rules[index]
+                names[index] = rule.id.partition("-")[2] if rule.judged == "hint" else ""
+        return [
+            one for one in nominated if not names[one[0]] or is_sign(data, names[one[0]], one[1])
+        ]
 
     def scan(
         self,

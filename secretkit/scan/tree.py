@@ -177,10 +177,11 @@ class _Run(NamedTuple):
             return ()
         except OSError as error:
             return self._special(inside, leaf, path=path, error=error)
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):  # a submodule, or a repository in this one
+        facts = os.fstat(descriptor)
+        if stat.S_ISDIR(facts.st_mode):  # a submodule, or a repository in this one
             os.close(descriptor)
             return self._below(name)
-        return (scan_descriptor(descriptor, path=path, scanner=self.scanner),)
+        return (scan_descriptor(descriptor, path=path, scanner=self.scanner, facts=facts),)
 
     def _special(self, inside: int, leaf: str, *, path: str, error: OSError) -> Iterable[Summary]:
         """Scan the target's name of a link; pass over sockets and devices; report the rest."""

@@ -18,6 +18,9 @@ __all__ = ["HyperscanEngine", "compiled"]
 _LARGEST: Final = 1 << 30  # hyperscan counts a block's length in 32 bits
 _CORE: Final = 4096
 _RARE: Final = 6
+_COMMON: Final = frozenset(
+    {"captcha", "cognito", "cursor", "elastic", "linear", "private", "privatekey", "secret"}
+)  # words of programs, however long
 
 
 class HyperscanEngine:
@@ -89,7 +92,8 @@ def _expression(rule: Rule) -> bytes:
     """
     if rule.judged == "hint":  # acted on where it stands, so it may go on into the next line
         return rule.anchor.encode("ascii")
-    if BRIDGE in rule.pattern and not rule.anchor and min(map(len, rule.keywords)) >= _RARE:
+    rare = min(map(len, rule.keywords)) >= _RARE and _COMMON.isdisjoint(rule.keywords)
+    if rare and BRIDGE in rule.pattern and not rule.anchor:
         return _either(rule.keywords)
     return anchor(rule.anchor or rule.pattern, reach=rule.reach).encode("ascii")
 

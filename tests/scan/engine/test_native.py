@@ -28,7 +28,7 @@ def test_a_database_gives_a_scan_that_calls_back_for_each_match(module):
     assert scan is not None
     seen = []
     scan(KEY, lambda rule, start, end, flags, context: seen.append((RULES[rule].id, start, end)))
-    assert ("anthropic-api-key", 0, 37) in seen
+    assert ("anthropic-api-key", 0, 53) in seen
 
 
 def test_a_damaged_database_is_refused(module):
