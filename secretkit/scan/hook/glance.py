@@ -137,28 +137,25 @@ def _changes(raw: bytes, seen: Glanced) -> list[tuple[bytes, bytes, bytes, bytes
 def _look(changes: list[tuple[bytes, bytes, bytes, bytes]], objects: Child, seen: Glanced) -> None:
     """Scan the new blobs; tell what is clean from what is doubtful."""
     rules = _Rules(seen.pack)
-    doubts: list[tuple[tuple[bytes, bytes, bytes, bytes], bytes, list[tuple[int, int]]]] = []
     hits: list[tuple[int, int]] = []
 
     def note(rule: int, start: int, end: int, flags: int, context: object) -> None:
         del start, flags, context
         hits.append((rule, end))
 
-    for change, data in zip(changes, objects.blobs([one[3] for one in changes]), strict=True):
+    # Asked for at once, the old one behind the new one: git unpacks while this process scans.
+    blobs = objects.blobs([one for change in changes for one in change[3:1:-1] if one])
+    for change, data in ((change, next(blobs)) for change in changes):
+        before = b""
+        if change[2]:
+            before = seen.held[change[2]] = next(blobs)
+        hits.clear()
         seen.files, seen.size = seen.files + 1, seen.size + len(data)
         if packed(data, path=change[0]):
             _doubt(change, data, seen)
             continue
         seen.scan(data, note)
-        if hits or stacked(data):
-            doubts.append((change, data, hits))
-            hits = []
-    olds = objects.blobs([change[2] for change, _, _ in doubts if change[2]])
-    for change, data, found in doubts:
-        before = b""
-        if change[2]:
-            before = seen.held[change[2]] = next(olds)
-        if _is_doubtful(data, before, found, rules):
+        if (hits or stacked(data)) and _is_doubtful(data, before, hits, rules):
             _doubt(change, data, seen)
 
 

@@ -111,11 +111,17 @@ def joined(lines: list[bytes], *, fresh: list[int], hints: frozenset[str]) -> bo
 
 def _adjacent(lines: list[bytes], fresh: list[int]) -> bool:
     around = sorted({at for number in fresh for at in (number - 1, number, number + 1)})
-    near = [lines[at] for at in around if 0 <= at < len(lines)]
+    around = [at for at in around if 0 <= at < len(lines)]
+    near, new = [lines[at] for at in around], frozenset(fresh)
     text = b"\n".join(near).translate(_QUOTES, _BLANK)
     flat = text.translate(None, _PREFIX)
-    if any(join in flat for join in _JOINS) and any(_literals(lines[at]) for at in fresh):
-        return True
+    flats = flat.split(b"\n")
+    for join in _JOINS:
+        if join in flat and any(
+            join in one and at in new and _literals(lines[at])
+            for one, at in zip(flats, around, strict=True)
+        ):
+            return True
     return _QUOTE + b"\n" + _QUOTE in flat.translate(None, _OPERATORS) and any(
         _continued(first, second)
         for first, second in zip(near, near[1:], strict=False)  # noqa: RUF007 - no itertools
