@@ -32,6 +32,8 @@ _GITLINK = b"160000"
 # Fields of a rule's record (secretkit.scan.rule): its pattern, how far a match may go on behind its
 # line, and its purpose. A "hint" names an encoding; secretkit.scan.hook.wrapped tells that exactly.
 _PATTERN, _REACH, _JUDGED = 3, 8, 11
+_DISTANT = frozenset({"kubernetes", "block"})  # their sign may stand far from what is encoded
+_NEAR = 4096  # bytes; the others have one in the line that is encoded, or in the next
 
 
 class Glanced:
@@ -178,7 +180,10 @@ def _is_doubtful(data: bytes, before: bytes, hits: list[tuple[int, int]], rules:
     for rule, end in hits:
         hint = rules.hint(rule)
         if hint:
-            hints.add(hint)
+            if hint in _DISTANT or low - _NEAR <= end <= high + _NEAR:
+                hints.add(hint)
+            continue
+        if end <= low and not rules[rule].reach:
             continue
         start, stop, reach = data.rfind(b"\n", 0, end) + 1, data.find(b"\n", end), rules[rule].reach
         stop = stop if stop >= 0 else len(data)
@@ -225,12 +230,17 @@ class _Rules:
 
     def __init__(self, pack: Pack) -> None:
         self._pack = pack
+        self._known: dict[int, tuple[str, _Rule]] = {}
 
     def hint(self, index: int) -> str:
         """Give the encoding of which the rule is a sign, or nothing for any other rule."""
-        fields = self._pack.record(index).split(b"\0")
-        return fields[0].decode().removeprefix("hint-") if fields[_JUDGED] == b"hint" else ""
+        return (self._known.get(index) or self._read(index))[0]
 
     def __getitem__(self, index: int) -> _Rule:
+        return (self._known.get(index) or self._read(index))[1]
+
+    def _read(self, index: int) -> tuple[str, _Rule]:
         fields = self._pack.record(index).split(b"\0")
-        return _Rule(fields[_PATTERN].decode(), int(fields[_REACH]))
+        hint = fields[0].decode().removeprefix("hint-") if fields[_JUDGED] == b"hint" else ""
+        self._known[index] = hint, _Rule(fields[_PATTERN].decode(), int(fields[_REACH]))
+        return self._known[index]
