@@ -237,9 +237,10 @@ def _windows(data: bytes, changes: list[tuple[int, int]]) -> list[tuple[int, int
 def _moved(
     nominated: list[tuple[int, int]], windows: Sequence[tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """Turn offsets in the joined windows into offsets in the object."""
+    """Turn offsets in the joined windows into offsets in the object; 1 is that of no place."""
+    first = windows[0][0]
     if len(windows) == 1:
-        return [(rule, at + windows[0][0]) for rule, at in nominated]
+        return [(rule, at + first if at > 1 else at) for rule, at in nominated]
     moved: list[tuple[int, int]] = []
     number, begins, (low, high) = 0, 0, windows[0]
     for rule, at in sorted(nominated, key=_offset):
@@ -248,7 +249,7 @@ def _moved(
             begins += high - low + len(_APART)
             number += 1
             low, high = windows[number]
-        moved.append((rule, min(low + at - begins, high)))
+        moved.append((rule, min(low + at - begins, high) if at > 1 else at))
     return moved
 
 

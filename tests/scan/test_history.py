@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random  # noqa: TID251 - seeded, so that a failure can be repeated
 import subprocess
@@ -331,3 +332,35 @@ def test_a_summary_fits_json_and_holds_no_value(repository, rng):
     from secretkit.scan.summary import plain
 
     assert secret not in json.dumps(plain(repository.scan()))
+
+
+def wrapped(rng):
+    filler = "".join(f"{rng.random()}\n" for _ in range(8))
+    coded = base64.b64encode(f"{filler}{token(rng)}\n{filler}".encode()).decode()
+    return "\n".join(f"    {coded[at : at + 64]}" for at in range(0, len(coded), 64))
+
+
+def manifest(rng):
+    value = base64.b64encode(token(rng).encode()).decode()
+    return f"  token{rng.randrange(1000)}: {value}"
+
+
+def joined(rng):
+    secret = token(rng)
+    return f'    x = "{secret[:20]}" +\n        "{secret[20:]}"'
+
+
+@pytest.mark.parametrize("plant", [wrapped, manifest, joined])
+def test_what_is_encoded_is_found_where_a_change_touches_it(repository, rng, plant):
+    lines = ["apiVersion: v1", "kind: Secret", "data:", *text(rng, 300)]
+    for number in range(12):
+        at = 20 + 20 * number
+        lines[at] = plant(rng)
+        repository.commit(a__txt="\n".join(lines))
+        lines[at] = lines[at][:-8] + "QUJDREVG"
+        repository.commit(a__txt="\n".join(lines))
+        lines[at] = f"line {number}"
+    repository.pack()
+    expected = whole(repository)
+    assert len(expected) >= 12
+    assert secrets_of(repository.scan()) == expected
