@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from secretkit.scan.beneath import Beneath, open_file
 from secretkit.scan.content import scan_descriptor, scan_text
+from secretkit.scan.deadline import deadlines
 from secretkit.scan.finding import Skipped
 from secretkit.scan.git import Git
 from secretkit.scan.pool import spread
@@ -128,7 +129,7 @@ def _work(
     root = roots[task.root]
     folder = root if root.is_dir() and not root.is_symlink() else root.parent
     try:
-        with Beneath(folder) as beneath:
+        with deadlines(), Beneath(folder) as beneath:
             run = _Run(beneath, str(folder / "_")[:-1], scanner, excluded)
             return plain(run.task(task))
     except OSError as error:

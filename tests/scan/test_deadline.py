@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from secretkit.scan.deadline import DeadlineError, deadline
+from secretkit.scan.deadline import DeadlineError, deadline, deadlines
 
 
 def test_work_that_is_quick_is_left_alone():
@@ -70,3 +70,23 @@ def test_beside_the_main_thread_there_is_none(alarm):
     thread.start()
     thread.join()
     assert seen == [(0, 0)]
+
+
+def test_several_deadlines_share_a_handler_and_each_ends_its_work():
+    before = signal.getsignal(signal.SIGPROF)
+    evil = re.compile(rb"(?:a|a)*b")
+    with deadlines():
+        for _ in range(2):
+            with pytest.raises(DeadlineError), deadline(size=0):
+                evil.search(b"a" * 40)
+            assert signal.getsignal(signal.SIGPROF) is not before
+    assert signal.getsignal(signal.SIGPROF) is before
+
+
+def test_a_timer_of_others_stands_still_while_several_deadlines_run(alarm):
+    signal.setitimer(signal.ITIMER_PROF, 50, 7)
+    with deadlines(), deadline(size=0):
+        pass
+    left, interval = signal.setitimer(signal.ITIMER_PROF, 0)
+    assert 40 < left < 51
+    assert interval == 7
