@@ -144,7 +144,8 @@ class Pack:
             return stored, -1
         if stored not in {_OFFSET_DELTA, _ID_DELTA}:
             return 0, -1
-        last = min(at + _VARINT, self._end - self._width - _VARINT)
+        end = self._end - 1  # behind it stands the trailer, so a byte too far is no fault
+        last = min(at + _VARINT, end)
         while byte & 0x80 and at < last:
             at += 1
             byte = data[at]
@@ -153,7 +154,8 @@ class Pack:
             return stored, self.rank(data[at : at + self._width])
         byte = data[at]
         back = byte & 0x7F
-        while byte & 0x80 and at < last + _VARINT:
+        last = min(at + _VARINT, end)
+        while byte & 0x80 and at < last:
             at += 1
             byte = data[at]
             back = (back + 1 << 7) | (byte & 0x7F)

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from secretkit.scan.git import Git
     from secretkit.scan.staged import Change, Means
 
-__all__ = ["Update", "range_updates", "received_updates", "scan_pushed", "sent_updates"]
+__all__ = [
+    "Update",
+    "range_updates",
+    "received_updates",
+    "replaced",
+    "scan_pushed",
+    "sent_updates",
+]
 
 _HEX: Final = frozenset("0123456789abcdef")
 _BLOB: Final = b"blob"
@@ -123,6 +130,15 @@ def scan_pushed(
     if blobs and not found.files and not found.skipped:
         raise ScanError("there are new files, and none was scanned", hint=_HINT)
     return replace(found, findings=without_old(found.findings, known, means=means))
+
+
+def replaced(git: Git, revisions: str) -> list[tuple[str, str]]:
+    """Give (path, blob) of what stood where a range brings something new: ``main..topic``.
+
+    Raises:
+        ScanError: if git fails.
+    """
+    return _brought(git, ["--end-of-options", *revisions.split()])[1]
 
 
 def _range(git: Git, updates: Sequence[Update], lacking: Sequence[str]) -> list[str]:

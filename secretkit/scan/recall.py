@@ -48,11 +48,12 @@ class Recalled:
 
 
 def digest(scanner: Scanner, rules: Iterable[Rule]) -> str:
-    """Give what changes with the rules, with the code that judges, and with the fingerprint key.
+    """Give what changes with rules, judging code, fingerprint key and the confidence wanted.
 
     Reads all modules of this package: 3 ms.
     """
     made = hashlib.sha256(scanner.fingerprint(_PROBE).encode())
+    made.update(repr(sorted(scanner.wanted)).encode())
     for rule in rules:
         made.update(to_record(rule))
     for file in sorted(Path(__file__).parent.rglob("*")):

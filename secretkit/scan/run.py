@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from secretkit.core.record import record, replace
@@ -21,7 +22,6 @@ from secretkit.scan.tree import scan_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
-    from pathlib import Path
 
     from secretkit.scan.baseline import Baseline, Entry
     from secretkit.scan.engine import Engine
@@ -160,8 +160,11 @@ class Run:
             make_scanner=lambda: self.scanner,
             rules=self._rules,
             workers=workers(),
+            cache=Path(self.settings.cache) if self.settings.cache else None,
             progress=self.settings.progress,
         ).scan(wanted)
+        if ".." in wanted or "^" in wanted:
+            found = self._without_old(git, wanted, found)
         if self._excluded is not None:
             excluded = self._excluded
             found = replace(
@@ -174,6 +177,23 @@ class Run:
         if dots:
             self.fresh = self._anew(found, read_revision(git, old or "HEAD"))
         return found
+
+    def _without_old(self, git: Git, wanted: str, found: Summary) -> Summary:
+        """Leave out what stood at its path before the range: a blob is scanned whole."""
+        from secretkit.scan import staged as source  # noqa: PLC0415 - one of four sources
+        from secretkit.scan.objects import Objects  # noqa: PLC0415 - see above
+        from secretkit.scan.pushed import replaced  # noqa: PLC0415 - see above
+
+        if not found.findings and not found.accepted:
+            return found
+        known = replaced(git, wanted)
+        with Objects(git) as objects:
+            means = source.Means(self.scanner, self._plain, objects)
+            return replace(
+                found,
+                findings=source.without_old(found.findings, known, means=means),
+                accepted=source.without_old(found.accepted, known, means=means),
+            )
 
     def settled(self, summary: Summary) -> Summary:
         """Count only the acceptances that are honoured: what others accept is found."""

@@ -51,7 +51,7 @@ class Scanner:
     ) -> None:
         if lowest not in _LEVELS:
             raise ValueError(f"lowest is one of {', '.join(_LEVELS)}")
-        self._wanted = frozenset(_LEVELS[: _LEVELS.index(lowest) + 1])
+        self.wanted = frozenset(_LEVELS[: _LEVELS.index(lowest) + 1])
         self._rules = rules
         self._engine = engine
         self._confirmer = Confirmer(rules)
@@ -164,7 +164,7 @@ class Scanner:
             path=path,
         )
         confidence = judge(candidate)
-        if confidence is None or confidence not in self._wanted:
+        if confidence is None or confidence not in self.wanted:
             return None
         return Seen(rule, confidence, match.secret_start, match.secret_end)
 
