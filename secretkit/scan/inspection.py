@@ -138,11 +138,14 @@ class Inspection:
         spend: dict[str, Any] = {"path": path, "budget": self._budget, "skipped": self.skipped}
         yield from nested(data, hints=frozenset(), **spend)
         joins = [(at, "literals") for at in line_joins(data)]
+        given: set[tuple[int, int, bytes]] = set()  # parts may overlap
         for start, stop, hints in parts(data, [*signs, *joins]):
             for inner in encoded(data[start:stop], hints=hints, **spend):
-                if inner.span is not None:
-                    low, high = inner.span
-                    yield Nested(data=inner.data, span=(low + start, high + start))
+                low, high = inner.span or (0, 0)
+                place = low + start, high + start, inner.data
+                if place not in given:
+                    given.add(place)
+                    yield Nested(data=inner.data, span=place[:2])
 
     def _inside(self, data: bytes, span: tuple[int, int], at: _At, *, depth: int) -> None:
         """Look into what was encoded at ``span``, and report it there, once."""

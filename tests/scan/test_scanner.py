@@ -96,6 +96,29 @@ def test_encoded_text_is_reported_where_it_stands(scan):
     assert encoded.decode()[4:] not in finding.redacted
 
 
+@pytest.mark.parametrize("engine", ["hyperscan", "re2", "re"])
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        base64.b64encode(b"a password file: " + KEY),
+        (b"a password file: " + KEY).hex().encode(),
+        b"acme%2D" + KEY[5:],
+        b"'acme-9f31c07b' + 'e2a84d56'",
+        b"'acme-9f31c07b'\n    'e2a84d56'",
+    ],
+    ids=["base64", "hex", "percent", "joined", "adjacent"],
+)
+def test_every_engine_leads_to_text_encoded_deep_in_a_file(engine, encoded):
+    rules = (*RULES, *HINT_RULES)
+    made = Scanner(
+        rules,
+        engine=open_engine(rules, wanted=engine),
+        fingerprints=Fingerprinter([b"k" * 16]),
+    )
+    data = b"some ordinary line\n" * 9000 + b"x = " + encoded + b"\n" + b"the end\n" * 50
+    assert places(made.scan(data, path="f")) == [("f", "acme-key", 9001, 5)]
+
+
 def test_text_encoded_twice_is_found(scan):
     encoded = base64.b64encode(base64.b64encode(b"a password file: " + KEY))
     assert places(scan(b"x " + encoded + b"\n")) == [("f", "acme-key", 1, 3)]
