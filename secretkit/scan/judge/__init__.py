@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from secretkit.core.record import record
 from secretkit.scan import checksum
-from secretkit.scan.judge import body, entropy, generic
+from secretkit.scan.judge import body, context, entropy, generic
 from secretkit.scan.judge.placeholder import placeholder
 
 if TYPE_CHECKING:
@@ -48,6 +48,14 @@ def judge(candidate: Candidate) -> str | None:
         return None
     if rule.judged == "value":
         return generic.near(candidate, value)
+    return _by_shape(candidate, value)
+
+
+def _by_shape(candidate: Candidate, value: str) -> str:
+    """Where the form of a value says all: how sure that is."""
+    rule = candidate.rule
+    if rule.issuer == "jwk" and context.specimen(candidate.path):
+        return "low"
     if rule.checksum:
         holds = checksum.holds(rule.checksum, value.encode("latin-1"))
         return rule.confidence if holds else "medium"

@@ -7,7 +7,7 @@ import binascii
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from secretkit.scan.judge import context, entropy, shape
+from secretkit.scan.judge import context, entropy, shape, word
 from secretkit.scan.judge.pattern import pattern
 from secretkit.scan.judge.placeholder import placeholder, template
 
@@ -23,7 +23,14 @@ _BASE64: Final = pattern(r"[A-Za-z0-9+/=]+")
 _BEGIN: Final = pattern(r"-----BEGIN ([A-Z0-9 ]*)-----")
 _LEAST: Final = 64
 _DISTINCT: Final = 20
-_PUBLIC_NAMES: Final = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1", "host", "hostname"})  # noqa: S104
+_PRIVATE: Final = pattern(
+    r"(?:localhost|[^.]+|127\.[\d.]+|0\.0\.0\.0|10\.[\d.]+|192\.168\.[\d.]+|\[.*)(?::\d+)?\Z",
+    re.IGNORECASE,
+)
+_LOCAL: Final = pattern(
+    r"(?:localhost|127\.[\d.]+|0\.0\.0\.0|\[?::1\]?|host|hostname|server)(?::\d+)?\Z"
+)
+_QUOTED: Final = pattern(r"%([0-9A-Fa-f]{2})")
 _HOST: Final = pattern(r"@([A-Za-z0-9_.:\[\]-]{1,253})")
 _EXAMPLE_HOST: Final = pattern(r"(?:^|\.)(?:example|test|invalid)(?:\.[a-z]+)?(?::\d+)?\Z")
 
@@ -40,7 +47,7 @@ def _pem(candidate: Candidate, value: str) -> str | None:
         return None
     kind = begin[1] if begin else ""
     plain = not kind.startswith(("PGP", "OPENSSH", "SSH2")) and "ENCRYPTED" not in value[:200]
-    if plain and not body.startswith("M"):  # 0x30: SEQUENCE
+    if (plain and not body.startswith("M")) or context.specimen(candidate.path):  # 0x30: SEQUENCE
         return "low"
     return candidate.rule.confidence
 
@@ -55,6 +62,11 @@ def _jwt(candidate: Candidate, value: str) -> str | None:
     if len(set(signature)) < 12 or entropy.periodic(signature):  # noqa: PLR2004
         return None
     if body is not None and _made_up(body):
+        return "low"
+    path = candidate.path
+    if context.document(path) or (
+        context.tried(path) and (body is None or not {"iss", "exp"} <= body.keys())
+    ):
         return "low"
     return candidate.rule.confidence
 
@@ -81,18 +93,34 @@ def _url(candidate: Candidate, value: str) -> str | None:
     """A password in a URL, unless it is a word, its own user's name, or filled in elsewhere."""
     before = candidate.data[candidate.start : candidate.secret_start].decode("latin-1")
     after = candidate.data[candidate.secret_end : candidate.secret_end + 255].decode("latin-1")
+    seed = b"otpauth:" in candidate.data[max(0, candidate.start - 300) : candidate.start]
     user = before.rpartition("//")[2].rstrip(":")
-    if template(value) or template(before) or placeholder(value) or value.lower() == user.lower():
+    if seed or template(before) or placeholder(value) or value.lower() == user.lower():
+        return None  # a seed has rules of its own
+    found = _HOST.match(after)
+    host = found[1].lower() if found else ""
+    plain = _QUOTED.sub(lambda one: chr(int(one[1], 16)), value)
+    strength = shape.strength(plain) if plain.isascii() else shape.NONE
+    if strength == shape.NONE or (strength == shape.WEAK and _EXAMPLE_HOST.search(host)):
         return None
-    host = _HOST.match(after)
-    strength = shape.strength(value)
-    if host and _EXAMPLE_HOST.search(host[1].lower()):
-        return "medium" if strength >= shape.FAIR else None
-    if strength == shape.NONE:
-        return None
-    if strength == shape.WEAK or (host and host[1].partition(":")[0] in _PUBLIC_NAMES):
-        return "low" if strength < shape.FAIR else "medium"
-    return candidate.rule.confidence
+    tried = context.tried(candidate.path)
+    if strength == shape.WEAK or (_PRIVATE.match(host) and _easy(plain, user)):
+        return "low"
+    if tried and (_reserved(host) if host else strength < shape.STRONG):
+        return "low"
+    public = not (_LOCAL.match(host) or _EXAMPLE_HOST.search(host))
+    return candidate.rule.confidence if public else "medium"
+
+
+def _reserved(host: str) -> bool:
+    """Whether a host is an example, or one that only its neighbours reach."""
+    return _PRIVATE.match(host) is not None or _EXAMPLE_HOST.search(host) is not None
+
+
+def _easy(password: str, user: str) -> bool:
+    """Whether a password is made of words, or of the name of its user."""
+    name = user.lower()
+    return word.easy(password) or (len(name) > 3 and name in password.lower())  # noqa: PLR2004
 
 
 def _otp(candidate: Candidate, value: str) -> str | None:
@@ -100,7 +128,7 @@ def _otp(candidate: Candidate, value: str) -> str | None:
     if placeholder(value):
         return None
     spelled = shape.strength(value.upper()) == shape.NONE
-    return "low" if spelled else candidate.rule.confidence
+    return "low" if spelled or context.tried(candidate.path) else candidate.rule.confidence
 
 
 def _hash(candidate: Candidate, value: str) -> str | None:

@@ -12,7 +12,7 @@ from secretkit.scan.judge.pattern import pattern
 if TYPE_CHECKING:
     from secretkit.scan.judge import Candidate
 
-__all__ = ["Context", "kind", "read", "source", "tried"]
+__all__ = ["Context", "document", "kind", "read", "source", "specimen", "tried"]
 
 _BEFORE: Final = 240
 _AFTER: Final = 80
@@ -45,6 +45,9 @@ def read(candidate: Candidate) -> Context:
     head = head[len(head.rstrip(_NAMING)) :]
     tail = _NAME.match(before, begin)
     name = head + (tail[0] if tail else "")
+    last = begin - len(head) + len(name)
+    if before[: begin - len(head)].endswith("::") and before[last : last + 1] in {'"', "'"}:
+        name = ""  # of a type, in a table: "AWS::SecretsManager::Secret"
     quote = before[-1:] if before[-1:] and before[-1:] in "\"'`" else ""
     return Context(before=before, after=after, name=name, quote=quote)
 
@@ -62,9 +65,31 @@ _MADE: Final = pattern(
 )
 
 
+# A directory that pytest makes for one test (test_it_works0) is none of these.
 _TRIED: Final = pattern(
-    r"(?:^|[/_.-])(?:tests?|testing|testdata|specs?|fixtures?|mocks?|__tests__|docs?|documentation|examples?|"
-    r"samples?|demos?|tutorials?|readme|changelog|changes|history|releases?)(?:[/_.-]|\Z)",
+    r"(?:^|[/!_.-])(?:tests?|testing|testdata|testsuites?|unittests?|specs?|fixtures?|mocks?|__tests__|__mocks__|dummy[a-z]*|"
+    r"docs?|documentation|examples?|samples?|demos?|tutorials?|howto)"
+    r"(?:[_-](?:apps?|assets|cases?|certs?|config|data|files?|helpers?|integration|keys?|projects?|resources|"
+    r"servers?|src|suites?|support|unit|utils?))?[/!]|"
+    r"(?:^|[/!])t/|"
+    r"(?:^|[/!_.-])(?:tests?|testing|testdata|conftest|specs?|fixtures?|mocks?|docs?|examples?|samples?|demos?|"
+    r"tutorials?)(?:[_.-][^/!]*)?\Z|"
+    r"(?:^|[/!_.-])(?:readme|changelog|changes|history|releases?|news)[^/!]*\.(?:md|rst|txt|adoc|html?)\Z|"
+    r"(?:^|[/!])(?:readme|changelog|changes|news)\Z|\.(?:rst|adoc|pod)\Z",
+    re.IGNORECASE,
+)
+_DOCUMENTS: Final = pattern(
+    r"(?:^|[/!])(?:docs?|documentation|docs[_-]src|howto|tutorials?)[/!]|\.(?:rst|adoc|pod)\Z",
+    re.IGNORECASE,
+)
+_DOCUMENT: Final = pattern(r"\.(?:md|rst|adoc|html?|txt|pod|ipynb)\Z", re.IGNORECASE)
+# What the keys of a test are named after: certificates, an algorithm, one end of a connection.
+_SPECIMEN: Final = pattern(
+    r"(?:^|[/!_.-]|test)(?:ca|certs?|certificates?|client|crypto|dsa|dummy|ecdsa|ed25519|ed448|example|fixtures?|jwks?|"
+    r"jwt|keydata|keys?|localhost|pkey|pki|rsa|saml|samples?|security|self-?signed|servers?|sign(?:ing|atures?|ed)?|"
+    r"snakeoil|ssh|ssl|tls|x509)\d*(?=[/!_.-](?!(?:key|pem|crt|pub|priv)\Z))|"
+    r"[/!_.-](?:ca|cert|certificate|client|dsa|ecdsa|ed25519|ed448|fixture|localhost|rsa|server|snakeoil|test\w*)"
+    r"[^/!]*\.(?:key|pem|priv|p8|pkcs8)\Z",
     re.IGNORECASE,
 )
 _SOURCE: Final = pattern(
@@ -75,6 +100,21 @@ _SOURCE: Final = pattern(
 def tried(path: str) -> bool:
     """Say whether a file is, by its path, a test, an example or a document."""
     return _TRIED.search(path) is not None
+
+
+def document(path: str) -> bool:
+    """Say whether a file is, by its path, one of a documentation."""
+    return _DOCUMENTS.search(path) is not None
+
+
+def specimen(path: str) -> bool:
+    """Say whether a private key here was, by its path, made for a test or a document.
+
+    That its directory is one of tests is not enough: keys have leaked there.
+    """
+    if not tried(path):
+        return False
+    return _DOCUMENT.search(path) is not None or _SPECIMEN.search(path) is not None
 
 
 def source(path: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from secretkit.scan.judge import context, entropy, name, shape, word
+from secretkit.scan.judge import context, entropy, name, prefix, shape, word
 from secretkit.scan.judge.pattern import pattern
 from secretkit.scan.judge.placeholder import placeholder
 
@@ -50,6 +50,13 @@ _LISTED_NAME: Final = pattern(r"""["']\s*,\s*\S{0,3}\Z""")
 _CALL: Final = pattern(r"""[\w\]>]\s?\(\s?[a-z]?["'][^"']{0,80}["']\s*,\s*\S{0,3}\Z""")
 _BARE_NAME: Final = pattern(r"""[\w.\])]\s*,\s*\S{0,3}\Z""")
 _CALLED: Final = pattern(r"""\(\s*\S{0,3}\Z""")
+_DOCTEST: Final = pattern(r"\s*>>> ")
+_EXAMPLE: Final = pattern(r"\bexample\.(?:com|org|net)\b", re.IGNORECASE)
+_RESULT: Final = pattern(rb"(?m)^X?(?:PASS|FAIL)(?:ED)?:")
+_RESULTS: Final = frozenset({"PASS", "XPASS", "PASSED"})
+_REPORTED: Final = 2000
+_FEW: Final = 3
+_SIGNED: Final = pattern(r"eyJ[\w-]{8,}\.[\w-]*\.")
 _SIGNS: Final = pattern(r"[^a-z0-9]")
 _LONG: Final = 32
 _SHORT: Final = 12
@@ -70,7 +77,9 @@ def near(candidate: Candidate, value: str) -> str | None:
         return None
     if _BASIC.search(around.before):
         return candidate.rule.confidence if shape.login(value) >= shape.FAIR else "low"
-    if kind == "made" or _LINK.search(around.before):
+    if kind == "made" or _LINK.search(around.before) or context.document(candidate.path):
+        return "low"
+    if _SIGNED.match(value) and context.tried(candidate.path):
         return "low"
     return candidate.rule.confidence if _ASSIGNED.search(around.before) else "low"
 
@@ -89,22 +98,35 @@ def _worded(value: str) -> bool:
 def judge(candidate: Candidate, value: str) -> str | None:
     """Judge a value by the class of its name and by its strength."""
     around = context.read(candidate)
-    rule = candidate.rule.id
-    lock = context.kind(candidate.path) == "lock"
-    if lock or placeholder(value) or _TRANSLATED.search(value):
+    if _nothing(candidate, value, around):
         return None
-    if shape.ordinary(value) or _PUBLIC.search(around.before[-60:]):
-        return None
-    if not around.quote and not _whole(around, rule):
-        return None
-    strength = shape.strength(value)
+    path = candidate.path
+    if context.document(path) or prefix.of_issuer(value):
+        return "low"  # what has all of its issuer's format is found by the issuer's own rule
+    if _SIGNED.match(value) and context.tried(path):
+        return "low"
     if _BASIC.search(around.before):
-        strength = shape.login(value)
-        return "medium" if strength >= shape.FAIR else None
+        return "medium" if shape.login(value) >= shape.FAIR else None
+    rule, strength = candidate.rule.id, shape.strength(value)
     if rule in _BY_PLACE:
         return _by_place(rule, strength)
     named = _named(candidate) if rule == "generic-manifest" else around.name
-    return _by_name(named, value, strength, around, candidate.path)
+    return _by_name(named, value, strength, around, path)
+
+
+def _nothing(candidate: Candidate, value: str, around: Context) -> bool:
+    """Whether the form of a value, or what is around it, says that it is no secret."""
+    rule = candidate.rule.id
+    lock = context.kind(candidate.path) == "lock"
+    if lock or placeholder(value) or _TRANSLATED.search(value):
+        return True
+    if shape.ordinary(value) or _PUBLIC.search(around.before[-60:]):
+        return True
+    if not around.quote and not _whole(around, rule):
+        return True
+    if rule == "generic-authorization" and _passing(around.name):
+        return True
+    return around.name in _RESULTS and _reported(candidate)
 
 
 def _named(candidate: Candidate) -> str:
@@ -123,19 +145,34 @@ def _by_place(rule: str, strength: int) -> str | None:
     return "medium" if strength == shape.FAIR else "low" if strength == shape.WEAK else None
 
 
+def _reported(candidate: Candidate) -> bool:
+    """Whether this is one of the results of many tests: ``PASS: name-of-a-test1``."""
+    low = max(0, candidate.start - _REPORTED)
+    near = candidate.data[low : candidate.start + _REPORTED]
+    return len(_RESULT.findall(near)) >= _FEW
+
+
+def _passing(named: str) -> bool:
+    """Whether what stands before a value is the longer name of something else: ``--page-token``."""
+    inner = named.strip("-_")
+    return ("-" in inner or "_" in inner) and name.class_of(named) == name.OTHER
+
+
 def _by_name(named: str, value: str, strength: int, around: Context, path: str) -> str | None:
     class_ = name.class_of(named)
     if class_ == name.OTHER or strength == shape.NONE or _echoes(named, value):
         return None
     if _in_list(around.before):
         return "low"
-    tried = context.tried(path)
+    tried = context.tried(path) or _DOCTEST.match(around.before) is not None
     if class_ == name.PASSWORD:
         plain = around.quote or not context.source(path)
         certain = plain and not tried and not _CALLED.search(around.before)
         sure = strength >= (shape.WEAK if certain else shape.FAIR) and not _HASH.fullmatch(value)
+        sure = sure and not (tried and word.easy(value))
     elif class_ in {name.TOKEN, name.SECRET}:
-        sure = strength >= shape.FAIR and not (tried and shape.uuid(value))
+        shown = tried or _EXAMPLE.search(around.before) is not None
+        sure = strength >= (shape.STRONG if shown else shape.FAIR)
         sure = sure and (class_ == name.SECRET or _token(value))
         sure = sure and not _BADGE.search(around.before)
     else:

@@ -95,8 +95,8 @@ def uuid(value: str) -> bool:
 
 def login(value: str) -> int:
     """Give the strength of the password in ``user:password`` in base64; NONE if it is not that."""
-    _, colon, password = (_plain(value) or "").partition(":")
-    return strength(password) if colon else NONE
+    user, colon, password = (_plain(value) or "").partition(":")
+    return strength(password) if colon and user.lower() != password.lower() else NONE
 
 
 def _plain(value: str) -> str | None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from secretkit.scan.judge.pattern import pattern
 
-__all__ = ["coverage", "surprise"]
+__all__ = ["coverage", "easy", "surprise"]
 
 _SIDE: Final = 59
 _EDGE: Final = 58
@@ -33,6 +33,9 @@ _LONGEST: Final = 14
 _SHORTEST: Final = 3
 _JOINED: Final = 4  # words of three letters are found in noise when they may stand anywhere
 _MOST: Final = 256
+_EASY: Final = 0.4
+_SPOKEN: Final = 5  # letters in a row
+_SOUND: Final = 5.6  # bits a letter
 
 
 def _text(name: str) -> str:
@@ -84,6 +87,14 @@ def coverage(text: str) -> float:
         humps = _HUMP.findall(run)
         covered += max(sum(map(_known, humps)), _known(run)) if len(humps) > 1 else _known(run)
     return covered / signs
+
+
+def easy(text: str) -> bool:
+    """Say whether most of ``text`` is words, or can be spoken: ``tiger^5HHH``."""
+    if coverage(text) >= _EASY:
+        return True
+    run = max(_RUN.findall(text), key=len, default="")
+    return len(run) >= max(_SPOKEN, len(text) / 2) and surprise(run.lower()) < _SOUND
 
 
 @functools.lru_cache(4096)
