@@ -366,6 +366,26 @@ def test_a_baseline_counts_for_a_commit_once_it_is_staged_too(repo):
     assert "very change" not in err
 
 
+def test_a_range_names_only_what_is_new_in_it(repo):
+    commit(repo)
+    with (repo.cwd / "app.py").open("a") as file:
+        file.write("more = 1\n")
+    commit(repo)
+    scan(repo, "--history", "HEAD~1..HEAD", code=0)
+    with (repo.cwd / "app.py").open("a") as file:
+        file.write(f'K = "{OTHER}"\n')
+    commit(repo)
+    assert len(places(scan(repo, "--history", "HEAD~1..HEAD", "--json", code=1)[0])) == 1
+
+
+def test_a_second_scan_of_history_reports_all_again(repo):
+    commit(repo)
+    first = json.loads(scan(repo, "--history", "--json", code=1)[0])
+    again = json.loads(scan(repo, "--history", "--json", code=1)[0])
+    assert again["findings"] == first["findings"]
+    assert (first["stats"]["blobs"], again["stats"]["blobs"]) == (1, 0)
+
+
 def test_history_finds_what_was_taken_out_and_names_its_commit(repo):
     commit(repo)
     (repo.cwd / "app.py").write_text("clean\n")

@@ -54,6 +54,18 @@ def test_a_secret_is_reported_once_a_path(repository, rng):
     assert found == [("a.txt", first), ("b.txt", second)]
 
 
+def test_a_pack_that_ends_with_a_delta_of_a_few_bytes_is_read_to_its_end(repository, rng):
+    secret = token(rng)
+    for number in range(3):  # the older blobs become deltas that only copy: fifteen bytes each
+        lines = ["NAME_OF_IT = 1", secret, *(f"x = {one}" for one in range(number))]
+        repository.commit(a__txt="\n".join(lines) + "\n")
+    repository.pack()
+    summary = repository.scan()
+    assert summary.skipped == ()
+    assert [one.path for one in summary.findings] == ["a.txt"]
+    assert summary.blobs == 3
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_unreachable_blob_is_scanned_and_flagged(repository, rng, packed):
     repository.commit(a__txt="x")
