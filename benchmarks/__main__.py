@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BENCHMARKS: Final = (
     *("cached", "herd", "requests", "startup", "memory", "storage"),
-    *("hook", "scan", "history"),
+    *("hook", "scan", "history", "detection"),
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.detection import flagged
 from benchmarks.measure import Subject, median_ratio, percentile, turn
 from benchmarks.report import Budget, Column, Result, Table, as_json, number, show
 
@@ -174,3 +175,16 @@ def test_a_subject_is_called_as_often_as_asked() -> None:
 def test_a_coroutine_without_a_loop_is_refused() -> None:
     with pytest.raises(TypeError):
         Subject("later", "later()", {}, coroutine=True).nanoseconds(1)
+
+
+@pytest.mark.parametrize(
+    ("tool", "report"),
+    [
+        ("secretkit", {"findings": [{"path": "1/a.py", "line": 3}]}),
+        ("gitleaks", [{"File": "./1/a.py", "StartLine": 3}, {"File": "1/a.py", "StartLine": 3}]),
+        ("kingfisher", {"findings": [{"finding": {"path": "./1/a.py", "line": 3}}]}),
+        ("detect-secrets", {"results": {"a": [{"filename": "1/a.py", "line_number": 3}]}}),
+    ],
+)
+def test_a_scanners_report_says_where_it_found_something(tool: str, report: object) -> None:
+    assert flagged(tool, report) == {("1/a.py", 3)}
