@@ -82,7 +82,6 @@ _DOCUMENTS: Final = pattern(
     r"(?:^|[/!])(?:docs?|documentation|docs[_-]src|howto|tutorials?)[/!]|\.(?:rst|adoc|pod)\Z",
     re.IGNORECASE,
 )
-_DOCUMENT: Final = pattern(r"\.(?:md|rst|adoc|html?|txt|pod|ipynb)\Z", re.IGNORECASE)
 # What the keys of a test are named after: certificates, an algorithm, one end of a connection.
 _SPECIMEN: Final = pattern(
     r"(?:^|[/!_.-]|test)(?:ca|certs?|certificates?|client|crypto|dsa|dummy|ecdsa|ed25519|ed448|example|fixtures?|jwks?|"
@@ -112,9 +111,7 @@ def specimen(path: str) -> bool:
 
     That its directory is one of tests is not enough: keys have leaked there.
     """
-    if not tried(path):
-        return False
-    return _DOCUMENT.search(path) is not None or _SPECIMEN.search(path) is not None
+    return document(path) or (tried(path) and _SPECIMEN.search(path) is not None)
 
 
 def source(path: str) -> bool:

@@ -56,6 +56,8 @@ _RESULT: Final = pattern(rb"(?m)^X?(?:PASS|FAIL)(?:ED)?:")
 _RESULTS: Final = frozenset({"PASS", "XPASS", "PASSED"})
 _REPORTED: Final = 2000
 _FEW: Final = 3
+# One odd sign in a long value: of 24 characters drawn from all signs, eight are odd.
+_STRAY: Final = pattern(r"(?=.{24})[A-Za-z0-9_-]+[^A-Za-z0-9_.=+/:~-][A-Za-z0-9_-]+")
 _SIGNED: Final = pattern(r"eyJ[\w-]{8,}\.[\w-]*\.")
 _SIGNS: Final = pattern(r"[^a-z0-9]")
 _LONG: Final = 32
@@ -173,7 +175,7 @@ def _by_name(named: str, value: str, strength: int, around: Context, path: str) 
     elif class_ in {name.TOKEN, name.SECRET}:
         shown = tried or _EXAMPLE.search(around.before) is not None
         sure = strength >= (shape.STRONG if shown else shape.FAIR)
-        sure = sure and (class_ == name.SECRET or _token(value))
+        sure = sure and (class_ == name.SECRET or _token(value)) and not _STRAY.fullmatch(value)
         sure = sure and not _BADGE.search(around.before)
     else:
         sure = strength == shape.STRONG and _token(value) and not tried

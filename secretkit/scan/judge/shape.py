@@ -48,6 +48,10 @@ _ORDINARY: Final = pattern(
 )
 _DOTTED: Final = pattern(r"[$@]?[A-Za-z_$][\w$]*(?:(?:\.|->|::|\?\.|\\+)[A-Za-z_$][\w$]*)+[!?]?")
 _UUID: Final = pattern(r"\{?[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\}?")
+_CUT: Final = pattern(  # a UUID that begins late, or ends early, or is of other letters
+    r"(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){2,3}(?:-[0-9a-f]{0,11})?|(?:[0-9a-f]{4}-){1,3}[0-9a-f]{12}|"
+    r"[0-9a-z]{8}(?:-[0-9a-z]{4}){3}-[0-9a-z]{12})"
+)
 _HEX: Final = pattern("[0-9a-f]+|[0-9A-F]+")
 _PARTS: Final = pattern("0x|[._:-]")
 _NAME: Final = pattern(r"[A-Za-z]+(?:[_.:/-][A-Za-z]+)*(?:[_.:/-]?\d{1,4})?")
@@ -125,6 +129,8 @@ def strength(value: str) -> int:
         return NONE
     if uuid(value):
         return NONE if entropy.uneven(value.replace("-", "").lower()) else FAIR
+    if _CUT.fullmatch(value):
+        return NONE
     part = max(_PARTS.split(value), key=len)
     if _HEX.fullmatch(part) and len(part) >= _SOME and 2 * len(part) >= size:
         return _hex(part)

@@ -34,6 +34,8 @@ _SHORTEST: Final = 3
 _JOINED: Final = 4  # words of three letters are found in noise when they may stand anywhere
 _MOST: Final = 256
 _EASY: Final = 0.4
+_SPELLED: Final = str.maketrans("0134579@$", "oieastgas")  # letters, as people write them
+_RESPELLED: Final = 0.7
 _SPOKEN: Final = 5  # letters in a row
 _SOUND: Final = 5.6  # bits a letter
 
@@ -90,8 +92,8 @@ def coverage(text: str) -> float:
 
 
 def easy(text: str) -> bool:
-    """Say whether most of ``text`` is words, or can be spoken: ``tiger^5HHH``."""
-    if coverage(text) >= _EASY:
+    """Say whether most of ``text`` is words, or can be spoken: ``tiger^5HHH``, ``S3cuR1ty``."""
+    if coverage(text) >= _EASY or coverage(text.translate(_SPELLED)) >= _RESPELLED:
         return True
     run = max(_RUN.findall(text), key=len, default="")
     return len(run) >= max(_SPOKEN, len(text) / 2) and surprise(run.lower()) < _SOUND
