@@ -59,6 +59,8 @@ class Scanner:
         self.fingerprints = fingerprints
         self.acceptance = acceptance
         self._live = live
+        self.above = ""
+        """What of a path says nothing about a file: the directory that somebody asked for."""
 
     def glance(self, data: bytes, *, path: str) -> list[tuple[int, int]] | None:
         """Give what is nominated in ``data``, or None where no secret can be at all."""
@@ -161,7 +163,7 @@ class Scanner:
             end=match.end,
             secret_start=match.secret_start,
             secret_end=match.secret_end,
-            path=path,
+            path=path.removeprefix(self.above),
         )
         confidence = judge(candidate)
         if confidence is None or confidence not in self.wanted:

@@ -131,6 +131,7 @@ def _work(
     try:
         with deadlines(), Beneath(folder) as beneath:
             run = _Run(beneath, str(folder / "_")[:-1], scanner, excluded)
+            scanner.above = run.prefix if root.is_absolute() else ""
             return plain(run.task(task))
     except OSError as error:
         reason = f"cannot be opened: {error.strerror}"

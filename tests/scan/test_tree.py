@@ -91,6 +91,18 @@ def test_paths_are_as_they_were_named(tmp_path, scan, monkeypatch):
     assert paths(scan(tmp_path / "sub" / "file")) == [f"{tmp_path}/sub/file"]
 
 
+def test_where_a_tree_lies_says_nothing_about_its_files(tmp_path, scan):
+    """A key in tests/login.pem is a test's; one in /home/me/tests/login.pem is a key."""
+    (tmp_path / "tests" / "app").mkdir(parents=True)
+    (tmp_path / "tests" / "app" / "settings.py").write_text(f"k = '{KEY}'\n")
+    scanner = Scanner(
+        RULES, engine=open_engine(RULES), fingerprints=Fingerprinter([b"a key of sixteen"])
+    )
+    for root in (tmp_path / "tests" / "app", tmp_path / "tests" / "app" / "settings.py"):
+        assert len(scan_tree([root], scanner=scanner).findings) == 1
+        assert scanner.above == f"{tmp_path}/tests/app/"
+
+
 def test_several_roots_add_up(tmp_path, scan):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
