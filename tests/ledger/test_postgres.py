@@ -244,7 +244,7 @@ def test_a_commit_whose_answer_was_lost_is_looked_up_and_not_repeated(ledger, se
         thread.start()
         waits = f"pid = {pid} AND wait_event = 'SyncRep'"
         query = f"SELECT 1 FROM pg_stat_activity WHERE {waits}"  # noqa: S608 - our own
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not server.run(query):
             assert time.monotonic() < end
             threading.Event().wait(0.02)
