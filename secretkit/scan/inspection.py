@@ -121,7 +121,7 @@ class Inspection:
             self._too_deep(at.data, at.path)
             return set()
         before = len(self.findings), len(self.accepted)
-        for inner in self._nested(at.data, path=at.path, signs=signs):
+        for inner in self._nested(at.data, path=at.path, signs=signs, window=at.window):
             if inner.span is None:
                 self.look(inner.data, path=f"{at.path}{inner.name}", outer=at)
             elif at.window.start <= inner.span[0] < at.window.stop and not covered(
@@ -132,11 +132,20 @@ class Inspection:
         return {(one.rule, one.fingerprint) for one in fresh}
 
     def _nested(
-        self, data: bytes, *, path: str, signs: Sequence[tuple[int, str]]
+        self,
+        data: bytes,
+        *,
+        path: str,
+        signs: Sequence[tuple[int, str]],
+        window: Window = WHOLE,
     ) -> Iterator[Nested]:
-        """Give what ``data`` is packed with, and what is encoded around the signs in it."""
+        """Give what ``data`` is packed with, and what is encoded around the signs in it.
+
+        A window of a file is no archive: it is the beginning of one, or a part.
+        """
         spend: dict[str, Any] = {"path": path, "budget": self._budget, "skipped": self.skipped}
-        yield from nested(data, hints=frozenset(), **spend)
+        if window == WHOLE:
+            yield from nested(data, hints=frozenset(), **spend)
         joins = [(at, "literals") for at in line_joins(data)]
         given: set[tuple[int, int, bytes]] = set()  # parts may overlap
         for start, stop, hints in parts(data, [*signs, *joins]):
