@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from typing import TYPE_CHECKING, Final
 
 from secretkit.scan.confirm import CORE
 from secretkit.scan.deadline import DeadlineError, deadline
+from secretkit.scan.decode import is_archive
 from secretkit.scan.finding import Skipped
 from secretkit.scan.result import WHOLE, Result, Window
 from secretkit.scan.summary import Summary, total
@@ -22,9 +24,10 @@ __all__ = ["LARGEST", "scan_descriptor", "scan_text"]
 LARGEST: Final = 256 << 20
 _WINDOW: Final = 4 << 20
 _MARGIN: Final = 8 * CORE  # read on both sides of a window; more than the reach of any rule
-_PACKED: Final = (b"PK\3\4", b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff", b"BZh", b"\xfd7zXZ")
+_HEAD: Final = 512  # bytes, in which archives and encodings show
+_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 _CLEAN: Final = Result()
-_UNPACKED: Final = 32 << 20  # what must be read at once to be decoded is at most this large
+_UNPACKED: Final = 32 << 20  # what must be read at once to be unpacked is at most this large
 
 
 def scan_descriptor(
@@ -70,38 +73,69 @@ def scan_text(data: bytes, *, path: str, scanner: Scanner, window: Window = WHOL
 
 
 def _large(descriptor: int, *, path: str, scanner: Scanner, size: int) -> Summary:
-    """Scan a file in windows, or at once if it must be unpacked."""
+    """Scan a file in windows, as it is and as the text it holds, or at once if it is packed."""
     parts: list[Summary] = []
-    head = os.pread(descriptor, 8, 0)
-    if head.startswith(_PACKED):
+    head = os.pread(descriptor, _HEAD, 0)
+    if is_archive(head):
         if size <= _UNPACKED:
             data = _read(descriptor, _UNPACKED)
             return _summary(scan_text(data, path=path, scanner=scanner), size=len(data))
         reason = f"is packed and larger than {_UNPACKED >> 20} MiB: not unpacked"
         parts.append(Summary(skipped=(Skipped(path=path, reason=reason),)))
-    read = 0
-    for data, window, fresh in _windows(descriptor):
-        parts.append(
-            _summary(
-                scan_text(data, path=path, scanner=scanner, window=window), size=fresh, files=0
-            )
-        )
-        read += fresh
-    if read >= LARGEST and os.read(descriptor, 1):
+    source = _Source(descriptor)
+    parts.extend(_each(source, path=path, scanner=scanner))
+    if source.read >= LARGEST and os.read(descriptor, 1):
         reason = f"only the first {LARGEST >> 20} MiB were scanned"
         parts.append(Summary(skipped=(Skipped(path=path, reason=reason),)))
-    return total([*parts, Summary(files=1)])
+    encoding = _encoding(head)
+    if encoding is not None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        text = _Source(descriptor, encoding=encoding)
+        parts.extend(_each(text, path=path, scanner=scanner))
+    return total([*parts, Summary(files=1, size=source.read)])
 
 
-def _windows(descriptor: int) -> Iterator[tuple[bytes, Window, int]]:
-    """Give overlapping pieces, the part of each that is its own, and how large that part is."""
-    tail, ahead, line, before, done = b"", _read(descriptor, _WINDOW), 1, 0, 0
-    while ahead and done < LARGEST:
+def _each(source: _Source, *, path: str, scanner: Scanner) -> Iterator[Summary]:
+    for data, window in _windows(source):
+        found = scan_text(data, path=path, scanner=scanner, window=window)
+        yield _summary(found, size=0, files=0)
+
+
+def _encoding(head: bytes) -> str | None:
+    """Give the encoding of text that is not read as it is: UTF-16 and UTF-32."""
+    if b"\0" not in head and not head.startswith(_MARKS):
+        return None
+    from secretkit.scan.decode import text  # noqa: PLC0415 - few files need it
+
+    return text.encoding(head)
+
+
+class _Source:
+    """Gives up to 256 MiB of a file, 4 MiB at a time; with ``encoding``, as UTF-8."""
+
+    def __init__(self, descriptor: int, *, encoding: str | None = None) -> None:
+        self.read = 0
+        self._descriptor = descriptor
+        made = codecs.getincrementaldecoder(encoding) if encoding else None
+        self._decoder = made(errors="replace") if made else None
+
+    def more(self) -> bytes:
+        """Give the next piece; nothing is the end."""
+        data = _read(self._descriptor, min(_WINDOW, LARGEST - self.read))
+        self.read += len(data)
+        if self._decoder is None:
+            return data
+        return self._decoder.decode(data, not data).encode("utf-8", errors="replace")
+
+
+def _windows(source: _Source) -> Iterator[tuple[bytes, Window]]:
+    """Give overlapping pieces, and the part of each that is its own."""
+    tail, ahead, line, before = b"", source.more(), 1, 0
+    while ahead:
         own = ahead
-        ahead = _read(descriptor, _WINDOW) if done + len(own) < LARGEST else b""
+        ahead = source.more()
         data = tail + own + ahead[:_MARGIN]
-        yield data, Window(len(tail), len(tail) + len(own), line, before), len(own)
-        done += len(own)
+        yield data, Window(len(tail), len(tail) + len(own), line, before)
         kept = tail + own
         cut = max(0, len(kept) - _MARGIN)
         line += kept.count(b"\n", 0, cut)

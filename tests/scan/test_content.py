@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import gzip
+import io
 import os
+import tarfile
+import zipfile
 
 import pytest
 
@@ -26,10 +30,11 @@ misses = []
     file="acme.toml",
 )
 KEY = b"acme-" + b"9f31c07be2a84d56"
+OTHER = b"acme-" + b"0d27be91a5c3f846"
 MIB = 1 << 20
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def scanner():
     return Scanner(
         RULES, engine=open_engine(RULES), fingerprints=Fingerprinter([b"a key of sixteen"])
@@ -101,3 +106,65 @@ def test_a_directory_gives_nothing_and_is_closed(tmp_path, scanner):
     assert scan_descriptor(descriptor, path=".", scanner=scanner).files == 0
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
+
+
+def tarred(*members):
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name, content in members:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return made.getvalue()
+
+
+def stored(*members):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, mode="w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
+def test_a_tar_larger_than_a_window_is_unpacked(scan):
+    large = ("large", b"some line\n" * MIB)
+    archive = tarred(("first", b"\n" + KEY), large, ("last.gz", gzip.compress(b"\n\n" + OTHER)))
+    summary = scan(archive)
+    assert [(one.path, one.line) for one in summary.findings] == [
+        ("file!first", 2),
+        ("file!last.gz!last", 3),
+    ]
+    assert summary.skipped == ()
+    assert summary.size == len(archive)
+
+
+@pytest.mark.parametrize("pack", [tarred, stored])
+def test_an_archive_too_large_to_unpack_is_said_once_and_read_as_it_is(scan, pack):
+    archive = pack(("zeros", bytes(33 * MIB)), ("last", KEY))
+    summary = scan(archive)
+    assert [one.path for one in summary.findings] == ["file"]
+    (skipped,) = summary.skipped
+    assert "larger than 32 MiB: not unpacked" in skipped.reason
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_lines_count_on_in_text_of_wide_characters_larger_than_a_window(scan, encoding):
+    line = "0123456789abcdé\n"
+    text = line * (5 * MIB // 16) + "k = " + KEY.decode() + "\n" + line * (5 * MIB // 16)
+    summary = scan(text.encode(encoding))
+    (finding,) = summary.findings
+    assert (finding.line, finding.column) == (5 * MIB // 16 + 1, 5)
+    assert summary.skipped == ()
+    assert summary.size == len(text.encode(encoding))
+
+
+@pytest.mark.parametrize("shift", [-60, -42, -40, -2, 0, 2, 32768])
+def test_a_key_of_wide_characters_at_the_edge_of_a_window_is_found_once(scan, shift):
+    before = "\n" * (4 * MIB + shift >> 1)
+    (finding,) = scan((before + KEY.decode() + "\n" * MIB).encode("utf-16-le")).findings
+    assert (finding.line, finding.column) == (len(before) + 1, 1)
+
+
+def test_bytes_behind_the_start_of_wide_text_are_scanned_as_they_are(scan):
+    (finding,) = scan("a line\n".encode("utf-16-le") * 80, b"\n" * (5 * MIB), KEY).findings
+    assert finding.line == 80 + 5 * MIB + 1

@@ -10,7 +10,7 @@ from secretkit.scan.decode.budget import Nested
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["is_notebook", "notebook", "transcoded"]
+__all__ = ["encoding", "is_notebook", "notebook", "transcoded"]
 
 _MARKS: Final = (
     (b"\xff\xfe\0\0", "utf-32"),
@@ -22,18 +22,22 @@ _SAMPLE: Final = 512
 _LARGEST: Final = 8 << 20  # JSON takes some ten times its size in memory
 
 
-def transcoded(data: bytes) -> bytes | None:
-    """Give UTF-16 or UTF-32 text as UTF-8; None for anything else.
+def encoding(data: bytes) -> str | None:
+    """Give the name of the encoding of UTF-16 and UTF-32 text, from its first 512 bytes.
 
-    Without a byte order mark it is UTF-16 if of the first 512 bytes every second is a NUL, with few
-    exceptions, and of the others nearly none.
+    Without a byte order mark it is UTF-16 if of these every second is a NUL, with few exceptions,
+    and of the others nearly none.
     """
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
-    if encoding is None:
-        encoding = _unmarked(data[:_SAMPLE])
-    if encoding is None:
+    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    return marked or _unmarked(data[:_SAMPLE])
+
+
+def transcoded(data: bytes) -> bytes | None:
+    """Give UTF-16 or UTF-32 text as UTF-8; None for anything else."""
+    name = encoding(data)
+    if name is None:
         return None
-    return data.decode(encoding, errors="replace").encode("utf-8", errors="replace")
+    return data.decode(name, errors="replace").encode("utf-8", errors="replace")
 
 
 def _unmarked(sample: bytes) -> str | None:
