@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import process, scanners
-from benchmarks.report import TIMES, Budget, Column, Result, Table
+from benchmarks.report import Budget, Result, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from benchmarks.measure import Effort
 
 TITLE: Final = "scans of all history"
-COLUMNS: Final = (
-    Column("name", "command"),
-    Column("wall_ms", "median", "ms"),
-    Column("cpu_ms", "processor", "ms"),
-    Column("mb_s", "speed", "MB/s"),
-    Column("peak_mib", "peak of one process", "MiB"),
-    Column("x_ours", "ours", TIMES),
-)
 
 
 def run(effort: Effort, say: Callable[[str], None]) -> Result:
     """Scan a repository of thousands of commits with each scanner in turn."""
     rounds = effort.pick(5, 1)
-    with tempfile.TemporaryDirectory(prefix="secretkit-bench-") as made:
-        home = Path(made).resolve()
+    with scanners.new_home() as (home, environ):
         repository = home / "repository"
         say("making the repository")
-        environ = process.clean_environ(home)
         # In a process of its own: the peak of what is started from here counts from our own size.
         words = ["-m", "benchmarks.chronicle", str(repository), str(effort.pick(4000, 200))]
         made_of = process.output([sys.executable, *words], environ)
@@ -57,16 +46,14 @@ def run(effort: Effort, say: Callable[[str], None]) -> Result:
         tables=(
             Table(
                 title,
-                COLUMNS,
+                scanners.COLUMNS,
                 scanners.rows(figures, size=written["size"]),
                 note="made of the releases of Python's standard library on this machine",
             ),
         ),
         budgets=(
-            _budget("history: gitleaks over ours", scanners.ratio(figures, scanners.GITLEAKS), 2.5),
-            _budget(
-                "history: kingfisher over ours", scanners.ratio(figures, scanners.KINGFISHER), 4
-            ),
+            scanners.lead("history", figures, scanners.GITLEAKS, 2.5),
+            scanners.lead("history", figures, scanners.KINGFISHER, 4),
             Budget("history: peak of one process", peak, "at most", 300, "MiB"),
         ),
     )
@@ -90,7 +77,3 @@ def commands(where: Path, output: Path) -> dict[str, list[str]]:
             str(where),
         ],
     }
-
-
-def _budget(what: str, value: float | None, least: float) -> Budget:
-    return Budget(what, value, "at least", least, TIMES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import corpus, process, scanners
@@ -11,6 +9,7 @@ from benchmarks.report import TIMES, Budget, Column, Result, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from benchmarks.measure import Effort
     from benchmarks.scanners import Figures
@@ -29,13 +28,11 @@ _FAKE: Final = "AWS_SECRET_ACCESS_KEY = 'kV9{}x7Qw/2LmNp4RtYb8{}Zc1HdUe5GsJ3fAo6
 def run(effort: Effort, say: Callable[[str], None]) -> Result:
     """Stage clean changes of two sizes, and one with a finding, and run each hook in turn."""
     rounds = effort.pick(15, 2)
-    with tempfile.TemporaryDirectory(prefix="secretkit-bench-") as made:
-        home = Path(made).resolve()
+    with scanners.new_home() as (home, environ):
         repository = home / "repository"
         repository.mkdir()
         say("making the repository")
         corpus.repository(repository, files=effort.pick(5400, 300))
-        environ = process.clean_environ(home)
         process.output(
             ["/usr/bin/env", "-C", str(repository), scanners.tool("secretkit"), "hook", "install"],
             environ,
@@ -78,9 +75,7 @@ def _measured(
 
 def _clean(found: dict[str, dict[str, Figures]]) -> tuple[Budget, ...]:
     return tuple(
-        Budget(
-            f"{name}: {peer} over ours", scanners.ratio(found[name], peer), "at least", 10, TIMES
-        )
+        scanners.lead(name, found[name], peer, 10)
         for name in list(found)[:2]
         for peer in (scanners.GITLEAKS, scanners.KINGFISHER)
     )

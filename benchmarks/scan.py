@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import corpus, process, scanners
-from benchmarks.report import TIMES, Budget, Column, Result, Table
+from benchmarks import corpus, scanners
+from benchmarks.report import Budget, Result, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from benchmarks.measure import Effort
 
 TITLE: Final = "scans of a tree and of one file"
-COLUMNS: Final = (
-    Column("name", "command"),
-    Column("wall_ms", "median", "ms"),
-    Column("cpu_ms", "processor", "ms"),
-    Column("mb_s", "speed", "MB/s"),
-    Column("peak_mib", "peak of one process", "MiB"),
-    Column("x_ours", "ours", TIMES),
-)
 
 
 def run(effort: Effort, say: Callable[[str], None]) -> Result:
     """Scan a tree of at least 300 MB and a file of 200 MB with each scanner in turn."""
     rounds = effort.pick(5, 1)
-    with tempfile.TemporaryDirectory(prefix="secretkit-bench-") as made:
-        home = Path(made).resolve()
+    with scanners.new_home() as (home, environ):
         tree = home / "tree"
         say("making the tree")
         files, size = corpus.tree(tree, size=effort.pick(320, 8) << 20)
-        environ = process.clean_environ(home)
         commands = scanners.directory(tree, home / "out.json")
         whole = scanners.side_by_side(commands, cwd=home, environ=environ, rounds=rounds, say=say)
         single = home / "single" / "large.sql"
@@ -49,22 +38,22 @@ def run(effort: Effort, say: Callable[[str], None]) -> Result:
         tables=(
             Table(
                 f"a tree of {size / 1e6:,.0f} MB in {files:,} files",
-                COLUMNS,
+                scanners.COLUMNS,
                 scanners.rows(whole, size=size),
             ),
-            Table(f"one file of {length / 1e6:,.0f} MB", COLUMNS, scanners.rows(one, size=length)),
+            Table(
+                f"one file of {length / 1e6:,.0f} MB",
+                scanners.COLUMNS,
+                scanners.rows(one, size=length),
+            ),
         ),
         budgets=(
-            _budget("tree: kingfisher --turbo over ours", scanners.ratio(whole, scanners.TURBO), 5),
-            _budget("tree: gitleaks over ours", scanners.ratio(whole, scanners.GITLEAKS), 12),
+            scanners.lead("tree", whole, scanners.TURBO, 5),
+            scanners.lead("tree", whole, scanners.GITLEAKS, 12),
             Budget("tree: peak of one process", ours, "at most", 300, "MiB"),
             Budget("file: peak of one process", one[scanners.OURS].peak, "at most", 300, "MiB"),
         ),
     )
-
-
-def _budget(what: str, value: float | None, least: float) -> Budget:
-    return Budget(what, value, "at least", least, TIMES)
 
 
 def _file(path: Path, tree: Path, *, size: int) -> int:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.measure import turn
-from benchmarks.process import BIN
+from benchmarks.process import BIN, clean_environ
+from benchmarks.report import TIMES, Budget, Column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from benchmarks.report import Row
 
 __all__ = [
+    "COLUMNS",
     "GITLEAKS",
     "KINGFISHER",
     "OURS",
@@ -25,6 +29,8 @@ __all__ = [
     "Figures",
     "directory",
     "hook",
+    "lead",
+    "new_home",
     "ratio",
     "rows",
     "side_by_side",
@@ -36,6 +42,14 @@ GITLEAKS: Final = "gitleaks"
 KINGFISHER: Final = "kingfisher"
 TURBO: Final = "kingfisher --turbo"
 DETECT_SECRETS: Final = "detect-secrets"
+COLUMNS: Final = (
+    Column("name", "command"),
+    Column("wall_ms", "median", "ms"),
+    Column("cpu_ms", "processor", "ms"),
+    Column("mb_s", "speed", "MB/s"),
+    Column("peak_mib", "peak of one process", "MiB"),
+    Column("x_ours", "ours", TIMES),
+)
 _KINGFISHER: Final = ("--no-validate", "--no-update-check", "-q")
 
 
@@ -55,6 +69,14 @@ class Figures:
     def median(self) -> float:
         """The median of the wall times, in seconds."""
         return statistics.median(self.wall)
+
+
+@contextlib.contextmanager
+def new_home() -> Iterator[tuple[Path, dict[str, str]]]:
+    """Give an empty directory until the block ends, and an environment whose home it is."""
+    with tempfile.TemporaryDirectory(prefix="secretkit-bench-") as made:
+        home = Path(made).resolve()
+        yield home, clean_environ(home)
 
 
 def directory(where: Path, output: Path) -> dict[str, list[str]]:
@@ -159,3 +181,8 @@ def ratio(figures: Mapping[str, Figures], peer: str) -> float | None:
     if peer not in figures:
         return None
     return figures[peer].median / figures[OURS].median
+
+
+def lead(what: str, figures: Mapping[str, Figures], peer: str, least: float) -> Budget:
+    """Give the budget that ``peer`` takes at least ``least`` times as long as we do."""
+    return Budget(f"{what}: {peer} over ours", ratio(figures, peer), "at least", least, TIMES)
