@@ -8,29 +8,12 @@ import zipfile
 
 import pytest
 
+from scan.acme import KEY, OTHER, RULES
 from secretkit.scan.content import LARGEST, scan_descriptor
 from secretkit.scan.engine import open_engine
 from secretkit.scan.fingerprint import Fingerprinter
-from secretkit.scan.rule import parse_rules
 from secretkit.scan.scanner import Scanner
 
-RULES = parse_rules(
-    """
-issuer = "acme"
-[[rule]]
-id = "acme-key"
-description = "Acme key"
-pattern = 'acme-[0-9a-f]{16}'
-keywords = ["acme-"]
-severity = "high"
-confidence = "high"
-matches = []
-misses = []
-""",
-    file="acme.toml",
-)
-KEY = b"acme-" + b"9f31c07be2a84d56"
-OTHER = b"acme-" + b"0d27be91a5c3f846"
 MIB = 1 << 20
 
 

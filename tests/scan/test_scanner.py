@@ -7,42 +7,13 @@ import zipfile
 
 import pytest
 
+from scan.acme import KEY, OTHER, RULES
 from secretkit.scan.decode.hint import HINT_RULES
 from secretkit.scan.engine import open_engine
 from secretkit.scan.finding import Live
 from secretkit.scan.fingerprint import Fingerprinter
 from secretkit.scan.result import Window
-from secretkit.scan.rule import parse_rules
 from secretkit.scan.scanner import Scanner
-
-RULES = parse_rules(
-    r"""
-issuer = "acme"
-revoke = "at acme"
-[[rule]]
-id = "acme-key"
-description = "Acme key"
-pattern = 'acme-[0-9a-f]{16}'
-keywords = ["acme-"]
-severity = "high"
-confidence = "high"
-matches = []
-misses = []
-[[rule]]
-id = "any-key"
-description = "A key"
-pattern = '''(?i)key[ \t]{0,3}=[ \t]{0,3}["']?(?P<secret>[0-9a-z-]{8,40})'''
-keywords = ["key"]
-severity = "medium"
-confidence = "medium"
-judged = "value"
-matches = []
-misses = []
-""",
-    file="acme.toml",
-)
-KEY = b"acme-" + b"9f31c07be2a84d56"
-OTHER = b"acme-" + b"0d27be91a5c3f846"
 
 
 def scanner(**options):
