@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from secretkit.scan import allow
 from secretkit.scan.decode import Budget, Nested, encoded, is_archive, nested
-from secretkit.scan.decode.joined import line_joins
 from secretkit.scan.finding import Finding, Skipped
 from secretkit.scan.nesting import parts
 from secretkit.scan.redacted import Lines, masked, redacted
@@ -41,6 +40,8 @@ class _Scanner(Protocol):
     acceptance: Acceptance | None
 
     def nominate(self, data: bytes) -> list[tuple[int, int]]: ...
+
+    def likely(self, data: bytes, nominated: list[tuple[int, int]]) -> list[tuple[int, int]]: ...
 
     def looked(
         self, data: bytes, *, path: str, nominated: Sequence[tuple[int, int]]
@@ -92,7 +93,7 @@ class Inspection:
         """Note what is found in ``data``, and in what it is packed with or encodes."""
         scanner = self._scanner
         if nominated is None:
-            nominated = scanner.nominate(data)
+            nominated = scanner.likely(data, scanner.nominate(data))
         problem: PartialError | None = None
         try:
             seen = scanner.looked(data, path=path, nominated=nominated)
@@ -146,9 +147,8 @@ class Inspection:
         spend: dict[str, Any] = {"path": path, "budget": self._budget, "skipped": self.skipped}
         if window == WHOLE:
             yield from nested(data, hints=frozenset(), **spend)
-        joins = [(at, "literals") for at in line_joins(data)]
         given: set[tuple[int, int, bytes]] = set()  # parts may overlap
-        for start, stop, hints in parts(data, [*signs, *joins]):
+        for start, stop, hints in parts(data, signs):
             for inner in encoded(data[start:stop], hints=hints, **spend):
                 low, high = inner.span or (0, 0)
                 place = low + start, high + start, inner.data
@@ -159,7 +159,7 @@ class Inspection:
     def _inside(self, data: bytes, span: tuple[int, int], at: _At, *, depth: int) -> None:
         """Look into what was encoded at ``span``, and report it there, once."""
         scanner = self._scanner
-        nominated = scanner.nominate(data)
+        nominated = scanner.likely(data, scanner.nominate(data))
         for one in scanner.looked(data, path=at.path, nominated=nominated):
             shown = one._replace(start=span[0], end=span[1])
             spans = sorted([*at.spans, span])

@@ -16,6 +16,7 @@ __all__ = [
     "is_notebook",
     "is_packed",
     "is_sign",
+    "likely",
     "line_around",
     "parts",
 ]
@@ -26,6 +27,8 @@ DISTANT: Final = frozenset({"kubernetes", "block"})
 _AROUND: Final = 300  # bytes
 _LINE: Final = 4096  # bytes that are looked through for the beginning and the end of a line
 _RUN: Final = 1 << 16  # bytes that encoded text is followed for
+_BEFORE: Final = {"base64": (40, 100), "hex": (66,), "literals": (100,), "block": (80,)}
+"""How far before the offset of a sign that begins of which an engine saw the end."""
 _BEGINNINGS: Final = (b"PK", b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff", b"BZh", b"\xfd7zXZ")
 _HEAD: Final = 1024
 _ENCODED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-%"
@@ -81,15 +84,13 @@ def parts(data: bytes, signs: Iterable[tuple[int, str]]) -> Iterator[Part]:
     """Give the parts of ``data`` to decode: around ``signs``, which are (offset, encoding).
 
     A sign at offset 1 says no more than that there may be one: engines without one pass over all
-    expressions give that.
+    expressions give that. The others are to be :func:`likely` ones.
     """
     seen: list[Part] = []
     anywhere: set[str] = set()
     for at, hint in sorted(signs):
         if at <= _ANYWHERE:
             anywhere.add(hint)
-            continue
-        if not is_sign(data, hint, at):
             continue
         low, high = max(0, at - _AROUND), at + _AROUND
         if hint == "kubernetes":
@@ -128,9 +129,26 @@ def changed_parts(
             yield Part(low, high, hints)
 
 
+def likely(data: bytes, signs: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Give those of ``signs`` that do not only look like one to an engine."""
+    return [sign for sign in signs if is_sign(data, sign[1], sign[0])]
+
+
 def is_sign(data: bytes, hint: str, at: int) -> bool:
     """Say whether a sign that an engine saw before ``at`` may be one: 1 to 3 µs."""
-    return at <= _ANYWHERE or _is_likely(data, hint, at - _NEAR, at + 2 * _NEAR)
+    if at <= _ANYWHERE:
+        return True
+    if hint in _TEXTS:
+        runs, text = _TEXTS[hint]
+        for back in _BEFORE[hint]:
+            run = runs.match(data, max(0, at - back))
+            if run is not None and run.end() >= at:
+                return text.search(data, run.start(), run.end()) is not None
+        return False
+    looks = _LOOKS.get(hint)
+    return looks is None or (
+        looks.search(data, max(0, at - _BEFORE[hint][0]), at + 2 * _NEAR) is not None
+    )
 
 
 def _is_likely(data: bytes, hint: str, low: int, high: int) -> bool:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from secretkit.scan.confirm import Confirmer
 from secretkit.scan.deadline import DeadlineError
 from secretkit.scan.decode import may_hold
-from secretkit.scan.decode.joined import line_joins
 from secretkit.scan.finding import Skipped
 from secretkit.scan.inspection import Acceptance, EnoughError, Inspection
 from secretkit.scan.judge import Candidate, judge
@@ -51,6 +50,7 @@ class Scanner:
     ) -> None:
         if lowest not in _LEVELS:
             raise ValueError(f"lowest is one of {', '.join(_LEVELS)}")
+        self._lowest = lowest
         self.wanted = frozenset(_LEVELS[: _LEVELS.index(lowest) + 1])
         self._rules = rules
         self._engine = engine
@@ -66,13 +66,13 @@ class Scanner:
         """Give what is nominated in ``data``, or None where no secret can be at all."""
         nominated = self._engine.nominate(data)
         if nominated:
-            nominated = self._likely(data, nominated)
-        if nominated or self._live is not None or may_hold(data, path=path) or line_joins(data):
+            nominated = self.likely(data, nominated)
+        if nominated or self._live is not None or may_hold(data, path=path):
             return nominated
         return None
 
-    def _likely(self, data: bytes, nominated: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Leave out what looks like a sign of encoded text to an engine only: most signs."""
+    def likely(self, data: bytes, nominated: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Leave out what only looks like a sign of encoded text to an engine: most signs."""
         names = self._names
         for index, _ in nominated:
             if index not in names:
@@ -164,6 +164,7 @@ class Scanner:
             secret_start=match.secret_start,
             secret_end=match.secret_end,
             path=path.removeprefix(self.above),
+            least=self._lowest,
         )
         confidence = judge(candidate)
         if confidence is None or confidence not in self.wanted:

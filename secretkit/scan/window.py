@@ -16,6 +16,7 @@ from secretkit.scan.nesting import (
     changed_parts,
     is_notebook,
     is_packed,
+    likely,
     line_around,
     parts,
 )
@@ -139,7 +140,7 @@ class Looker:
                     spots += self._nested(data, spend, hints=self._scanner.hints(nominated))
                 elif signs or before:
                     chosen = (
-                        parts(data, signs)
+                        parts(data, likely(data, signs))
                         if fresh is None
                         else changed_parts(data, signs, fresh, before=distant)
                     )

@@ -13,6 +13,7 @@ from secretkit.scan.rule import Rule
 
 __all__ = ["HINT_RULES"]
 
+_PIECE: Final = r"[0-9A-Za-z_/+=.:@%~!#$&*-]{2}"  # the ends of what is joined; see decode.joined
 _ANCHORS: Final = {
     # 40 characters hold 30 bytes, the shortest key worth hiding. Identifiers and paths reach that
     # length too, but seldom without a dot, a dash or an underscore.
@@ -22,9 +23,12 @@ _ANCHORS: Final = {
     "hex": r"[0-9a-fA-F]{66}",
     # Only what keys hold beside letters and digits: + / = : @ _ - .
     "percent": r"%(?:2[BbFfDdEe]|3[AaDd]|40|5[Ff])[0-9A-Za-z%]{4}",
-    # An operator between two literals, or at the end of a line behind one. That literals stand on
-    # lines of their own is seen without an engine: it would cost a fifth of its speed.
-    "literals": r"[\"'`] ?(?:\+|\.\.?|&|\|\||<>|\\) ?(?:[\"'`]|\r?\n)",
+    # An operator between two literals, or at the end of a line behind one; or a literal at the end
+    # of a line and another at the beginning of the next. With the ends of both pieces this costs
+    # an engine nothing; without them, a fifth of its speed.
+    "literals": _PIECE + r"[\"'`][ \t]?(?:"
+    r"(?:\+|\.\.?|&|\|\||<>|\\)[ \t]?(?:[rbuf@$]?[\"'`]" + _PIECE + r"|\\?\r?\n)"
+    r"|\\?\r?\n[ \t]{0,79}(?:(?:\+|\.\.?|&|\|\||<>)[ \t]{0,8})?[rbuf@$]?[\"'`]" + _PIECE + r")",
     "block": r": [|>][0-9+-]{0,2}[ \t]{0,4}\r?\n",
 }
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from secretkit.core.record import record
 from secretkit.scan import checksum
 from secretkit.scan.judge import body, context, entropy, generic
 from secretkit.scan.judge.placeholder import placeholder
@@ -17,9 +16,11 @@ __all__ = ["Candidate", "judge"]
 _MOST: Final = 4096
 
 
-@record(kw_only=True)
-class Candidate:
-    """A confirmed match where it stands. Offsets are in bytes of ``data``."""
+class Candidate(NamedTuple):
+    """A confirmed match where it stands. Offsets are in bytes of ``data``.
+
+    ``least`` is the confidence below which no answer is asked for: many are then told sooner.
+    """
 
     rule: Rule
     data: bytes
@@ -28,10 +29,13 @@ class Candidate:
     secret_start: int
     secret_end: int
     path: str
+    least: str = "low"
 
 
 def judge(candidate: Candidate) -> str | None:
     """Give the confidence (low, medium, high) that this is a secret, or None if it is none.
+
+    One that is less than ``candidate.least`` may be given or be None.
 
     Pure, and linear in the length of the line around the match, of which at most 240 bytes before
     and 80 behind are read, and of the value, of which at most 4 KiB are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import string
 from typing import TYPE_CHECKING, Final
@@ -96,16 +97,19 @@ _SOURCE: Final = pattern(
 )
 
 
+@functools.lru_cache(64)
 def tried(path: str) -> bool:
     """Say whether a file is, by its path, a test, an example or a document."""
     return _TRIED.search(path) is not None
 
 
+@functools.lru_cache(64)
 def document(path: str) -> bool:
     """Say whether a file is, by its path, one of a documentation."""
     return _DOCUMENTS.search(path) is not None
 
 
+@functools.lru_cache(64)
 def specimen(path: str) -> bool:
     """Say whether a private key here was, by its path, made for a test or a document.
 
@@ -114,11 +118,13 @@ def specimen(path: str) -> bool:
     return document(path) or (tried(path) and _SPECIMEN.search(path) is not None)
 
 
+@functools.lru_cache(64)
 def source(path: str) -> bool:
     """Say whether a file is, by its path, program text or a document."""
     return _SOURCE.search(path) is not None
 
 
+@functools.lru_cache(64)
 def kind(path: str) -> str:
     """Give what a file is by its path: ``lock``, ``made`` (by a program, or prose), or nothing."""
     if _LOCK.search(path):

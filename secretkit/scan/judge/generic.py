@@ -41,6 +41,10 @@ _OPTION: Final = pattern(
 )
 _TRANSLATED: Final = pattern(r"[^\x20-\x7e]")
 _TOKEN: Final = pattern(r"[A-Za-z0-9_.=+/:~\-]+")
+_KNOWN: Final[set[str]] = set()
+"""Words, of letters only, that are no secrets: code repeats them, and each takes 50 µs to judge."""
+_REMEMBERED: Final = 4096
+_BLANK: Final = 240
 _BASIC: Final = pattern(r"basic\s+\Z", re.IGNORECASE)
 _HASH: Final = pattern(
     r"(?:[0-9a-f]{2}){16,64}|(?:[0-9A-F]{2}){16,64}|\$?[a-z0-9_-]{1,20}\$.{0,80}\$.*|\{[A-Z0-9]{3,12}\}.*"
@@ -99,9 +103,16 @@ def _worded(value: str) -> bool:
 
 def judge(candidate: Candidate, value: str) -> str | None:
     """Judge a value by the class of its name and by its strength."""
-    around = context.read(candidate)
-    if _nothing(candidate, value, around):
+    sure = candidate.least != "low"
+    if sure and value in _KNOWN and not _is_basic(candidate):
         return None
+    around = context.read(candidate)
+    if (sure and _means_nothing(candidate, around)) or _nothing(candidate, value, around):
+        return None
+    return _weighed(candidate, value, around)
+
+
+def _weighed(candidate: Candidate, value: str, around: Context) -> str | None:
     path = candidate.path
     if context.document(path) or prefix.of_issuer(value):
         return "low"  # what has all of its issuer's format is found by the issuer's own rule
@@ -110,10 +121,26 @@ def judge(candidate: Candidate, value: str) -> str | None:
     if _BASIC.search(around.before):
         return "medium" if shape.login(value) >= shape.FAIR else None
     rule, strength = candidate.rule.id, shape.strength(value)
+    if strength == shape.NONE and value.isalpha() and len(_KNOWN) < _REMEMBERED:
+        _KNOWN.add(value)
     if rule in _BY_PLACE:
         return _by_place(rule, strength)
     named = _named(candidate) if rule == "generic-manifest" else around.name
     return _by_name(named, value, strength, around, path)
+
+
+def _is_basic(candidate: Candidate) -> bool:
+    """Whether a login in base64 follows, which may be letters only."""
+    at = candidate.secret_start
+    return candidate.data[max(0, at - _BLANK) : at].rstrip().lower().endswith(b"basic")
+
+
+def _means_nothing(candidate: Candidate, around: Context) -> bool:
+    """Whether the name alone says that there is at most a little chance of a secret."""
+    rule = candidate.rule.id
+    if rule in _BY_PLACE or rule == "generic-manifest":
+        return False
+    return name.class_of(around.name) == name.OTHER and not _BASIC.search(around.before)
 
 
 def _nothing(candidate: Candidate, value: str, around: Context) -> bool:

@@ -48,3 +48,13 @@ def test_a_value_near_its_issuers_name_is_judged_by_what_is_before_it(before, co
 @pytest.mark.parametrize("expression", expressions(generic))
 def test_an_expression_takes_linear_time(expression):
     assert seconds(generic, expression, longest=240) < 1  # of a line, 240 bytes are read
+
+
+@pytest.mark.parametrize("name", ["db_password", "cache_key", "token", "Authorization: Basic "])
+@pytest.mark.parametrize("value", [VALUE, VALUE[:9], "NextToken", "changeme", "dXNlcjpzZWNyZXQ"])
+@pytest.mark.parametrize("path", ["a.env", "docs/a.md", "tests/a.py"])
+def test_who_asks_for_no_low_confidence_is_told_the_same_but_sooner(name, value, path):
+    full = candidate(f'{name} = "', value, '"', path=path, issuer="generic", id="generic-secret")
+    told = judge(full)
+    for _ in range(2):  # the second time it may be remembered
+        assert judge(full._replace(least="medium")) in {told if told != "low" else None, told}
