@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -51,16 +52,21 @@ def scan(folder: Path, *words: str, home: Path, given: bytes = b"", **environ: s
     measured = home / "measured"
     words = words if "--format" in words else ("--format", "json", *words)
     started = time.monotonic()
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _MEASURE, measured, BIN, "scan", *words],
         cwd=folder,
         env={**ENVIRON, "HOME": str(home), **environ},
-        input=given,
-        capture_output=True,
-        check=False,
-        timeout=600,
-    )
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(given, timeout=600)
+        except BaseException:  # a test that is ended leaves no scan behind
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     seconds = time.monotonic() - started
-    assert measured.exists(), done.stderr
+    assert measured.exists(), err
     code, memory, cpu = json.loads(measured.read_text())
-    return Done(code, done.stdout, done.stderr, memory / 1024, cpu, seconds)
+    return Done(code, out, err, memory / 1024, cpu, seconds)
