@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["Beneath", "open_file"]
 
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NONE: Final = "/"  # no name
 _DEEPEST: Final = 256  # open directories at a time; what lies deeper is an OSError
 
 
@@ -23,6 +24,7 @@ class Beneath:
     """
 
     def __init__(self, root: Path) -> None:
+        self._last = ""
         self._opened = [("", os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))]
 
     def __enter__(self) -> Self:
@@ -44,6 +46,9 @@ class Beneath:
         Raises:
             OSError: if it is not there, is no directory, or a link leads to it.
         """
+        if name == self._last:
+            return self._opened[-1][1]
+        self._last = _NONE
         parts = ["", *name.split("/")] if name else [""]
         if len(parts) > _DEEPEST:
             raise OSError(f"more than {_DEEPEST} directories deep")
@@ -56,6 +61,7 @@ class Beneath:
         for part in parts[same:]:
             inner = os.open(part, _FLAGS | os.O_DIRECTORY, dir_fd=self._opened[-1][1])
             self._opened.append((part, inner))
+        self._last = name
         return self._opened[-1][1]
 
     def _keep(self, count: int) -> None:

@@ -12,12 +12,13 @@ from secretkit.scan.deadline import DeadlineError, deadline
 from secretkit.scan.decode import is_archive
 from secretkit.scan.finding import Skipped
 from secretkit.scan.result import WHOLE, Result, Window
-from secretkit.scan.summary import Summary, total
+from secretkit.scan.summary import NOTHING, Summary, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from secretkit.scan.scanner import Scanner
+    from secretkit.scan.summary import Tally
 
 __all__ = ["LARGEST", "scan_descriptor", "scan_text"]
 
@@ -31,23 +32,34 @@ _UNPACKED: Final = 32 << 20  # what must be read at once to be unpacked is at mo
 
 
 def scan_descriptor(
-    descriptor: int, *, path: str, scanner: Scanner, facts: os.stat_result | None = None
+    descriptor: int,
+    *,
+    path: str,
+    scanner: Scanner,
+    facts: os.stat_result | None = None,
+    tally: Tally | None = None,
 ) -> Summary:
-    """Scan a regular file and close it; give nothing for any other kind.
+    """Scan a regular file and close it; give :data:`~summary.NOTHING` for any other kind.
 
     At most 256 MiB of it are read, 4 MiB at a time; what is left over is reported as skipped.
-    ``facts`` is what :func:`os.fstat` says of it, for whoever has asked already.
+    ``facts`` is what :func:`os.fstat` says of it, for whoever has asked already. With a ``tally``
+    a small file in which there is nothing is counted there, and nothing is given for it either.
     """
     try:
         facts = facts or os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
-            return Summary()
+            return NOTHING
         if facts.st_size <= _WINDOW:
             data = os.read(descriptor, facts.st_size + 1)
             if len(data) != facts.st_size:  # it changed, or what it lies on reads in pieces
                 data += _read(descriptor, _WINDOW + 1 - len(data))
             if len(data) <= _WINDOW:
-                return _summary(scan_text(data, path=path, scanner=scanner), size=len(data))
+                result = scan_text(data, path=path, scanner=scanner)
+                if result is not _CLEAN or tally is None:
+                    return _summary(result, size=len(data))
+                tally.files += 1
+                tally.size += len(data)
+                return NOTHING
             os.lseek(descriptor, 0, os.SEEK_SET)  # it grew
         return _large(descriptor, path=path, scanner=scanner, size=facts.st_size)
     except OSError as error:

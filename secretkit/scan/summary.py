@@ -10,7 +10,7 @@ from secretkit.scan.finding import Finding, Live, Skipped
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Summary", "from_plain", "ordered", "plain", "total"]
+__all__ = ["NOTHING", "Summary", "Tally", "from_plain", "ordered", "plain", "total"]
 
 _COUNTS: Final = ("files", "size", "blobs", "commits")
 _FINDING: Final = (
@@ -34,6 +34,22 @@ class Summary:
     size: int = 0
     blobs: int = 0
     commits: int = 0
+
+
+NOTHING: Final = Summary()
+
+
+class Tally:
+    """Counts what is clean: nearly all files, for which a summary each costs more than reading."""
+
+    __slots__ = ("files", "size")
+
+    def __init__(self) -> None:
+        self.files = self.size = 0
+
+    def summary(self) -> Summary:
+        """Give what was counted."""
+        return Summary(files=self.files, size=self.size)
 
 
 def total(parts: Iterable[Summary]) -> Summary:

@@ -13,7 +13,7 @@ from secretkit.scan.deadline import deadlines
 from secretkit.scan.finding import Skipped
 from secretkit.scan.git import Git
 from secretkit.scan.pool import spread
-from secretkit.scan.summary import Summary, from_plain, plain, total
+from secretkit.scan.summary import NOTHING, Summary, Tally, from_plain, plain, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -130,7 +130,7 @@ def _work(
     folder = root if root.is_dir() and not root.is_symlink() else root.parent
     try:
         with deadlines(), Beneath(folder) as beneath:
-            run = _Run(beneath, str(folder / "_")[:-1], scanner, excluded)
+            run = _Run(beneath, str(folder / "_")[:-1], scanner, excluded, Tally())
             scanner.above = run.prefix if root.is_absolute() else ""
             return plain(run.task(task))
     except OSError as error:
@@ -145,11 +145,14 @@ class _Run(NamedTuple):
     prefix: str
     scanner: Scanner
     excluded: Callable[[str], bool]
+    tally: Tally
 
     def task(self, task: _Task) -> Summary:
         if task.below is not None:
-            return total(self._below(task.below))
-        return total(part for name in task.names for part in self._named(name.rstrip("/")))
+            parts = list(self._below(task.below))
+        else:
+            parts = [part for name in task.names for part in self._named(name.rstrip("/"))]
+        return total([*parts, self.tally.summary()])
 
     def _below(self, top: str) -> Iterator[Summary]:
         waiting = [top]
@@ -183,7 +186,10 @@ class _Run(NamedTuple):
         if stat.S_ISDIR(facts.st_mode):  # a submodule, or a repository in this one
             os.close(descriptor)
             return self._below(name)
-        return (scan_descriptor(descriptor, path=path, scanner=self.scanner, facts=facts),)
+        found = scan_descriptor(
+            descriptor, path=path, scanner=self.scanner, facts=facts, tally=self.tally
+        )
+        return () if found is NOTHING else (found,)
 
     def _special(self, inside: int, leaf: str, *, path: str, error: OSError) -> Iterable[Summary]:
         """Scan the target's name of a link; pass over sockets and devices; report the rest."""
