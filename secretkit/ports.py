@@ -9,16 +9,18 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, runtime_checkable
+from typing import NoReturn, Protocol, runtime_checkable
 
 from secretkit.core.credential import Credential
+from secretkit.core.message import Reply, Request
 from secretkit.core.record import record
 from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
-from secretkit.errors import SecretError
+from secretkit.errors import ConfigError, SecretError
 
 __all__ = [
     "Acquired",
+    "Assertion",
     "AuditEntry",
     "AuditEvent",
     "AuditReport",
@@ -29,16 +31,22 @@ __all__ = [
     "Event",
     "Fetched",
     "GenerationRecord",
+    "IdentitySource",
     "Issuance",
     "LeaseRecord",
     "Ledger",
     "Listable",
+    "Probe",
+    "Probing",
     "Provider",
     "ProviderContext",
     "ProviderFactory",
+    "Renewable",
     "Revocable",
     "Rng",
     "StoredVersion",
+    "Transport",
+    "TransportFactory",
     "Versioned",
     "Waitable",
     "Writable",
@@ -190,6 +198,47 @@ class Revocable(Protocol):
 
 
 @runtime_checkable
+class Renewable(Protocol):
+    """A store that leases secrets and can let a lease last longer."""
+
+    def renew(self, handle: str, *, timeout: timedelta) -> datetime:
+        """Ask once for a longer life of the lease ``handle``; give the end it has now.
+
+        Raises:
+            SecretNotFoundError: if there is no such lease any more.
+            AccessDeniedError: if the store refuses.
+            ProviderError: as for :meth:`Provider.fetch`.
+        """
+        ...
+
+
+@record(kw_only=True)
+class Probe:
+    """What a test of a provider or a credential shows to a person. Holds no secret.
+
+    ``reached`` is the store (a host, a file), ``identity`` as whom we are known there, ``lacks``
+    what we may not do, each a short phrase.
+    """
+
+    reached: str = ""
+    identity: str = ""
+    expires_at: datetime | None = None
+    lacks: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A provider or a source that can say what it reaches, as whom, and what it may not do."""
+
+    def probe(self, *, timeout: timedelta) -> Probe:
+        """Ask the store who we are; nothing is leased that is not given back.
+
+        Raises like :meth:`Provider.fetch`.
+        """
+        ...
+
+
+@runtime_checkable
 class Closable(Protocol):
     """A provider that holds something open, such as a connection."""
 
@@ -198,11 +247,72 @@ class Closable(Protocol):
         ...
 
 
+class Transport(Protocol):
+    """Sends one HTTP request. Thread-safe. Reads no environment, follows no redirect."""
+
+    def send(self, request: Request, *, ref: str, timeout: timedelta) -> Reply:
+        """Give the whole reply, whatever its status; ``timeout`` covers all of it.
+
+        ``ref`` names in errors what the request is for. Nothing is sent twice.
+
+        Raises:
+            ProviderUnavailableError: if nobody was reached: no address, refused, not trusted.
+            ProviderTimeoutError: if the reply was not whole in time.
+            ProviderError: if it is no HTTP, or larger than 1 MiB (64 KiB of headers).
+        """
+        ...
+
+
+class TransportFactory(Protocol):
+    """Makes transports; each keeps to one set of certificates."""
+
+    def __call__(
+        self, *, ca_bundle: str = "", certificate: str = "", private_key_file: str = ""
+    ) -> Transport:
+        """Give a transport that trusts ``ca_bundle`` instead of the system, both being files."""
+        ...
+
+
+@record(kw_only=True, hidden=("secret",))
+class Assertion:
+    """A signed statement of who we are, for one use: a JWT. Never cached, never sent twice."""
+
+    secret: Secret
+    expires_at: datetime
+    issuer: str = ""
+    subject: str = ""
+
+
+class IdentitySource(Protocol):
+    """Says who this workload is, in a form that another service can check. Thread-safe."""
+
+    @property
+    def ref(self) -> str:
+        """What it is, for messages: ``spiffe``, ``github``, ``file:/run/id.jwt``."""
+        ...
+
+    def assertion(self, *, timeout: timedelta) -> Assertion:
+        """Give a fresh assertion for the audience it was opened for; each call asks anew.
+
+        Raises like :meth:`Provider.fetch`.
+        """
+        ...
+
+
+def _refuse(*_given: object, **_named: object) -> NoReturn:
+    raise ConfigError(
+        "this needs more of the world than was given",
+        hint="open it through the configuration, or give provider_context() what it needs",
+    )
+
+
 @record(kw_only=True, hidden=("environ",))
 class ProviderContext:
-    """What a provider may use of the world; wiring fills it, tests pass their own.
+    """What a provider or a source may use of the world; wiring fills it, tests pass their own.
 
     ``resolve`` gives another provider by name, for a provider whose own login is a reference.
+    ``identity`` opens the identity that a table describes, for an audience unless the table names
+    one. ``credential`` gives the source of another credential by name.
     """
 
     clock: Clock
@@ -211,6 +321,9 @@ class ProviderContext:
     config_dir: str
     state_dir: str
     resolve: Callable[[str], Provider]
+    transport: TransportFactory = _refuse
+    identity: Callable[[Mapping[str, object], str], IdentitySource] = _refuse
+    credential: Callable[[str], CredentialSource] = _refuse
 
 
 class ProviderFactory(Protocol):
@@ -238,7 +351,10 @@ class Acquired:
 
 
 class CredentialSource(Protocol):
-    """Gives the current credential of one name, from a pool of references or by an exchange."""
+    """Gives the current credential of one name, from a pool of references or by an exchange.
+
+    An error that it raises carries its own ``ref``, also when another store is the cause.
+    """
 
     @property
     def ref(self) -> str:
