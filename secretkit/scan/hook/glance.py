@@ -13,8 +13,8 @@ import os
 from secretkit.scan.engine import cache, native
 from secretkit.scan.hardening import HARDENED, environment
 from secretkit.scan.hook.child import Child, Unclear
-from secretkit.scan.hook.difference import changed
-from secretkit.scan.hook.wrapped import encoded, joined, packed, stacked
+from secretkit.scan.hook.doubt import Doubt
+from secretkit.scan.hook.wrapped import packed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,11 +29,6 @@ _MOST_FILES = 1000
 _BASELINE = b":.secretkit-baseline"  # as it is staged
 _CHANGE = 5  # words before a path: modes, ids, status
 _GITLINK = b"160000"
-# Fields of a rule's record (secretkit.scan.rule): its pattern, how far a match may go on behind its
-# line, and its purpose. A "hint" names an encoding; secretkit.scan.hook.wrapped tells that exactly.
-_PATTERN, _REACH, _JUDGED = 3, 8, 11
-_DISTANT = frozenset({"kubernetes", "block"})  # their sign may stand far from what is encoded
-_NEAR = 4096  # bytes; the others have one in the line that is encoded, or in the next
 
 
 class Glanced:
@@ -138,26 +133,15 @@ def _changes(raw: bytes, seen: Glanced) -> list[tuple[bytes, bytes, bytes, bytes
 
 def _look(changes: list[tuple[bytes, bytes, bytes, bytes]], objects: Child, seen: Glanced) -> None:
     """Scan the new blobs; tell what is clean from what is doubtful."""
-    rules = _Rules(seen.pack)
-    hits: list[tuple[int, int]] = []
-
-    def note(rule: int, start: int, end: int, flags: int, context: object) -> None:
-        del start, flags, context
-        hits.append((rule, end))
-
+    doubt = Doubt(seen.scan, seen.pack)
     # Asked for at once, the old one behind the new one: git unpacks while this process scans.
     blobs = objects.blobs([one for change in changes for one in change[3:1:-1] if one])
     for change, data in ((change, next(blobs)) for change in changes):
         before = b""
         if change[2]:
             before = seen.held[change[2]] = next(blobs)
-        hits.clear()
         seen.files, seen.size = seen.files + 1, seen.size + len(data)
-        if packed(data, path=change[0]):
-            _doubt(change, data, seen)
-            continue
-        seen.scan(data, note)
-        if (hits or stacked(data)) and _is_doubtful(data, before, hits, rules):
+        if packed(data, path=change[0]) or doubt.of(data, before=before):
             _doubt(change, data, seen)
 
 
@@ -165,82 +149,3 @@ def _doubt(change: tuple[bytes, bytes, bytes, bytes], data: bytes, seen: Glanced
     seen.files, seen.size = seen.files - 1, seen.size - len(data)
     seen.held[change[3]] = data
     seen.doubtful.append(change)
-
-
-def _is_doubtful(data: bytes, before: bytes, hits: list[tuple[int, int]], rules: _Rules) -> bool:
-    """Say whether anything new may be a secret: not what stood in the old content, word for word.
-
-    Of a rule whose match may go on behind its line, with all that it may reach. What is new is
-    matched by :mod:`re`: an engine nominates more than the rule means.
-    """
-    low, high = changed(data, before)
-    stood = before[low : len(before) - len(data) + high]
-    known = frozenset(stood.split(b"\n"))
-    fresh, hints = [], {"literals"} if stacked(data) else set()
-    for rule, end in hits:
-        hint = rules.hint(rule)
-        if hint:
-            if hint in _DISTANT or low - _NEAR <= end <= high + _NEAR:
-                hints.add(hint)
-            continue
-        if end <= low and not rules[rule].reach:
-            continue
-        start, stop, reach = data.rfind(b"\n", 0, end) + 1, data.find(b"\n", end), rules[rule].reach
-        stop = stop if stop >= 0 else len(data)
-        old = start >= high or stop + reach < low or (reach == 0 and data[start:stop] in known)
-        if not old:
-            fresh.append((rule, end))
-    if fresh:
-        from secretkit.scan.confirm import Confirmer  # noqa: PLC0415 - loads re and typing, 10 ms
-
-        if Confirmer(rules).confirm(data, fresh):  # type: ignore[arg-type]
-            return True
-    return bool(hints) and _pieces(data, before, (low, high), frozenset(hints))
-
-
-def _pieces(data: bytes, before: bytes, place: tuple[int, int], hints: frozenset[str]) -> bool:
-    """Say whether a new line, or one with a new neighbour, may be part of a value in pieces."""
-    low, high = place
-    lines, first, end = data.split(b"\n"), data.count(b"\n", 0, low), data.count(b"\n", 0, high)
-    shift = before.count(b"\n") - len(lines) + 1
-    olds = before.split(b"\n") if before else []
-    around = olds[max(0, first - 1) : end + shift + 2]
-    known, pairs = frozenset(around), frozenset(zip(around, around[1:], strict=False))  # noqa: RUF007 - no itertools
-    numbers = range(first, min(end + 1, len(lines)))
-    text = b"\n".join([lines[at] for at in numbers if lines[at] not in known])
-    if encoded(text, hints=hints):
-        return True
-    fresh = [
-        at
-        for at in numbers
-        if lines[at] not in known or (at and (lines[at - 1], lines[at]) not in pairs)
-    ]
-    return joined(lines, fresh=fresh, hints=hints)
-
-
-class _Rule:
-    """What confirming a match takes of a rule."""
-
-    def __init__(self, pattern: str, reach: int) -> None:
-        self.pattern, self.reach = pattern, reach
-
-
-class _Rules:
-    """The rules of a pack, without the classes that the full scan has for them."""
-
-    def __init__(self, pack: Pack) -> None:
-        self._pack = pack
-        self._known: dict[int, tuple[str, _Rule]] = {}
-
-    def hint(self, index: int) -> str:
-        """Give the encoding of which the rule is a sign, or nothing for any other rule."""
-        return (self._known.get(index) or self._read(index))[0]
-
-    def __getitem__(self, index: int) -> _Rule:
-        return (self._known.get(index) or self._read(index))[1]
-
-    def _read(self, index: int) -> tuple[str, _Rule]:
-        fields = self._pack.record(index).split(b"\0")
-        hint = fields[0].decode().removeprefix("hint-") if fields[_JUDGED] == b"hint" else ""
-        self._known[index] = hint, _Rule(fields[_PATTERN].decode(), int(fields[_REACH]))
-        return self._known[index]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from binascii import Error, a2b_base64
 
-__all__ = ["encoded", "joined", "packed", "stacked"]
+__all__ = ["encoded", "joined", "packed"]
 
 _RUNS = frozenset({"base64", "kubernetes", "hex"})
 _HEADS = (b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\xff\xfe", b"\xfe\xff", b"\x28\xb5\x2f\xfd")
@@ -29,7 +29,6 @@ _HEADERS = (b":|", b":>", b"=|", b"=>")
 _INDICATOR = b"0123456789+-"
 _ENDS = (b"|", b">", *(b"%c" % byte for byte in _INDICATOR))
 _LEAST_BLOCK = 8
-_ENDINGS, _OPENING, _INDENTED = (b'"\n', b"'\n", b'"\r\n', b"'\r\n"), (b'"', b"'"), 80
 
 
 def packed(data: bytes, *, path: bytes) -> bool:
@@ -83,23 +82,11 @@ def _is_text(content: bytes) -> bool:
     return len(content.translate(None, _PRINTABLE)) * 20 <= len(content)
 
 
-def stacked(data: bytes) -> bool:
-    """Say whether a literal ends its line and another begins the next: no engine looks for it."""
-    for ending in _ENDINGS:
-        at = data.find(ending)
-        while at >= 0:
-            at += len(ending)
-            if data[at : at + _INDENTED].lstrip(b" \t")[:1] in _OPENING:
-                return True
-            at = data.find(ending, at)
-    return False
-
-
 def joined(lines: list[bytes], *, fresh: list[int], hints: frozenset[str]) -> bool:
     """Say whether a value in pieces may be there, at least one of them in a ``fresh`` line.
 
     Pieces are literals with an operator or a line break between them, or lines of a YAML block.
-    ``fresh`` are indexes of ``lines``; ``hints`` as for :func:`encoded`.
+    ``fresh`` are indexes of ``lines``, in order; ``hints`` as for :func:`encoded`.
     """
     if "literals" in hints and _adjacent(lines, fresh):
         return True
@@ -110,21 +97,32 @@ def joined(lines: list[bytes], *, fresh: list[int], hints: frozenset[str]) -> bo
 
 
 def _adjacent(lines: list[bytes], fresh: list[int]) -> bool:
-    around = sorted({at for number in fresh for at in (number - 1, number, number + 1)})
-    around = [at for at in around if 0 <= at < len(lines)]
+    around: list[int] | range = range(0)
+    if fresh and fresh[-1] - fresh[0] == len(fresh) - 1:  # as nearly always: all in one place
+        around = range(max(0, fresh[0] - 1), min(len(lines), fresh[-1] + 2))
+    elif fresh:
+        beside = {at for number in fresh for at in (number - 1, number, number + 1)}
+        around = sorted(at for at in beside if 0 <= at < len(lines))
     near, new = [lines[at] for at in around], frozenset(fresh)
-    text = b"\n".join(near).translate(_QUOTES, _BLANK)
-    flat = text.translate(None, _PREFIX)
-    flats = flat.split(b"\n")
+    flat = b"\n".join(near).translate(_QUOTES, _BLANK).translate(None, _PREFIX)
     for join in _JOINS:
-        if join in flat and any(
-            join in one and at in new and _literals(lines[at])
-            for one, at in zip(flats, around, strict=True)
-        ):
-            return True
-    return _QUOTE + b"\n" + _QUOTE in flat.translate(None, _OPERATORS) and any(
-        _continued(first, second)
-        for first, second in zip(near, near[1:], strict=False)  # noqa: RUF007 - no itertools
+        low, number, high = 0, 0, flat.find(join)
+        while high >= 0:
+            number, low = number + flat.count(b"\n", low, high), high
+            at = around[number]
+            if at in new and _literals(lines[at]):
+                return True
+            end = flat.find(b"\n", low)  # once a line
+            high = flat.find(join, end) if end >= 0 else -1
+    bare = flat.translate(None, _OPERATORS)
+    if _QUOTE + b"\n" + _QUOTE not in bare:
+        return False
+    bares = bare.split(b"\n")
+    return any(
+        bares[at].endswith(_QUOTE)
+        and bares[at + 1].startswith(_QUOTE)
+        and _continued(near[at], near[at + 1])
+        for at in range(len(near) - 1)
     )
 
 

@@ -88,6 +88,7 @@ def test_a_clean_commit_is_passed_with_one_line_and_next_to_no_imports(hook):
         "secretkit.scan.hook",
         "secretkit.scan.hook.child",
         "secretkit.scan.hook.difference",
+        "secretkit.scan.hook.doubt",
         "secretkit.scan.hook.glance",
         "secretkit.scan.hook.setting",
         "secretkit.scan.hook.wrapped",
