@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
+import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from secretkit.errors import ScanError
@@ -32,7 +32,7 @@ def deadline(*, size: int) -> Iterator[None]:
     Uses SIGPROF, which :mod:`re` heeds within milliseconds; outside the main thread, where no
     signal arrives, there is no deadline. A timer of others stands still, and runs on after.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not _in_main_thread():
         yield
         return
     with contextlib.nullcontext() if _ready else deadlines():
@@ -49,7 +49,7 @@ def deadlines() -> Iterator[None]:
 
     Somebody's own timer stands still in the block.
     """
-    if threading.current_thread() is not threading.main_thread() or _ready:
+    if not _in_main_thread() or _ready:
         yield
         return
     theirs = signal.setitimer(_TIMER, 0)
@@ -62,6 +62,12 @@ def deadlines() -> Iterator[None]:
         _ready.clear()
         signal.signal(signal.SIGPROF, before)
         signal.setitimer(_TIMER, *theirs)
+
+
+def _in_main_thread() -> bool:
+    """Say whether this is the main thread. Without threading, 1 ms to load, it is."""
+    threading = sys.modules.get("threading")
+    return threading is None or threading.current_thread() is threading.main_thread()
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

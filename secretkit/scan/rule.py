@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
 from secretkit.core.record import record
 from secretkit.errors import ConfigError
-from secretkit.scan import expression, rulefile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,6 +96,8 @@ def _checked(entry: Mapping[str, Any], *, issuer: str, advice: str, file: str) -
     odd = sorted((entry.keys() - _REQUIRED - _OPTIONAL) | (_REQUIRED - entry.keys()))
     if odd:
         raise ConfigError(f"missing or unknown: {', '.join(odd)}", file=file, key_path=where)
+    from secretkit.scan import expression  # noqa: PLC0415 - 2 ms, not for rules of a pack
+
     problem = _problem(entry)
     if problem:
         raise ConfigError(problem, file=file, key_path=where)
@@ -115,6 +116,8 @@ def _rule(entry: Mapping[str, Any], *, issuer: str, advice: str) -> Rule:
     if words is None:
         pattern, words = entry["pattern"], entry["keywords"]
     else:
+        from secretkit.scan import expression  # noqa: PLC0415 - as above
+
         pattern = expression.near(words, entry["value"])
     return Rule(
         id=entry["id"],
@@ -165,6 +168,8 @@ def shape_rules() -> tuple[Rule, ...]:
 
 
 def _entries() -> Iterator[tuple[Mapping[str, Any], dict[str, str]]]:
+    from secretkit.scan import rulefile  # noqa: PLC0415 - as above
+
     for _, text in rulefile.files():
         table = rulefile.read(text)
         origin = {"issuer": table["issuer"], "advice": table.get("revoke", "")}
@@ -179,6 +184,8 @@ def _judged(entry: Mapping[str, Any]) -> str:
 
 def built_in_files() -> list[tuple[str, str]]:
     """Give name and text of every rule file that ships with secretkit, sorted by name."""
+    from secretkit.scan import rulefile  # noqa: PLC0415 - as above
+
     return rulefile.files()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from secretkit.scan.engine.native import BLOCK, open_database
-from secretkit.scan.expression import BRIDGE, WIDEST, anchor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,6 +58,8 @@ class HyperscanEngine:
         if len(data) <= _LARGEST:
             self.scan(data, put)
             return found
+        from secretkit.scan.expression import WIDEST  # noqa: PLC0415 - 1 ms for what is never so large
+
         view = memoryview(data)
         for at in range(0, len(view), _LARGEST):
             low = max(0, at - WIDEST)
@@ -90,6 +91,8 @@ def _expression(rule: Rule) -> bytes:
     Names of six letters and more turn up in 60 places a MB of code, and leaving out what stands
     behind them halves the time to compile all rules, to 1.4 s.
     """
+    from secretkit.scan.expression import BRIDGE, anchor  # noqa: PLC0415 - for compiling only
+
     if rule.judged == "hint":  # acted on where it stands, so it may go on into the next line
         return rule.anchor.encode("ascii")
     rare = min(map(len, rule.keywords)) >= _RARE and _COMMON.isdisjoint(rule.keywords)
