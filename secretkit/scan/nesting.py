@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DISTANT",
+    "Known",
     "Part",
     "changed_parts",
     "is_notebook",
@@ -29,6 +30,8 @@ _LINE: Final = 4096  # bytes that are looked through for the beginning and the e
 _RUN: Final = 1 << 16  # bytes that encoded text is followed for
 _BEFORE: Final = {"base64": (40, 100), "hex": (66,), "literals": (100,), "block": (80,)}
 """How far before the offset of a sign that begins of which an engine saw the end."""
+_LONGEST: Final = 8192  # bytes of a run that are looked at for one sign
+_CORE: Final = 4096  # there is a sign in as many bytes of a run, at least
 _BEGINNINGS: Final = (b"PK", b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff", b"BZh", b"\xfd7zXZ")
 _HEAD: Final = 1024
 _ENCODED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-%"
@@ -80,6 +83,14 @@ class Part(NamedTuple):
     hints: frozenset[str]
 
 
+class Known(NamedTuple):
+    """What is known of the signs in ``[start, stop]``: whether their run may hold text."""
+
+    start: int
+    stop: int
+    text: bool
+
+
 def parts(data: bytes, signs: Iterable[tuple[int, str]]) -> Iterator[Part]:
     """Give the parts of ``data`` to decode: around ``signs``, which are (offset, encoding).
 
@@ -89,13 +100,11 @@ def parts(data: bytes, signs: Iterable[tuple[int, str]]) -> Iterator[Part]:
     seen: list[Part] = []
     anywhere: set[str] = set()
     for at, hint in sorted(signs):
-        if at <= _ANYWHERE:
+        if at <= _ANYWHERE or hint == "kubernetes":
             anywhere.add(hint)
             continue
         low, high = max(0, at - _AROUND), at + _AROUND
-        if hint == "kubernetes":
-            yield Part(0, len(data), frozenset({hint}))
-        elif seen and low <= seen[-1].stop:
+        if seen and low <= seen[-1].stop:
             seen[-1] = Part(seen[-1].start, high, seen[-1].hints | {hint})
         else:
             seen.append(Part(low, high, frozenset({hint})))
@@ -131,24 +140,41 @@ def changed_parts(
 
 def likely(data: bytes, signs: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
     """Give those of ``signs`` that do not only look like one to an engine."""
-    return [sign for sign in signs if is_sign(data, sign[1], sign[0])]
+    known: dict[str, Known] = {}
+    return [sign for sign in signs if is_sign(data, sign[1], sign[0], known=known)]
 
 
-def is_sign(data: bytes, hint: str, at: int) -> bool:
-    """Say whether a sign that an engine saw before ``at`` may be one: 1 to 3 µs."""
+def is_sign(data: bytes, hint: str, at: int, *, known: dict[str, Known] | None = None) -> bool:
+    """Say whether a sign that an engine saw before ``at`` may be one: 1 to 3 µs.
+
+    Whoever asks for many in order gives the same ``known`` for all of them, empty at first: then
+    it takes linear time, as in one run there may be a sign every few bytes.
+    """
     if at <= _ANYWHERE:
         return True
     if hint in _TEXTS:
-        runs, text = _TEXTS[hint]
-        for back in _BEFORE[hint]:
-            run = runs.match(data, max(0, at - back))
-            if run is not None and run.end() >= at:
-                return text.search(data, run.start(), run.end()) is not None
-        return False
+        return _holds_text(data, hint, at, {} if known is None else known)
     looks = _LOOKS.get(hint)
     return looks is None or (
         looks.search(data, max(0, at - _BEFORE[hint][0]), at + 2 * _NEAR) is not None
     )
+
+
+def _holds_text(data: bytes, hint: str, at: int, known: dict[str, Known]) -> bool:
+    """Say whether the run in which there is a sign may hold text."""
+    last = known.get(hint)
+    if last is not None and last.start <= at <= last.stop:
+        return last.text
+    runs, text = _TEXTS[hint]
+    for back in _BEFORE[hint]:
+        run = runs.match(data, max(0, at - back))
+        if run is not None and run.end() >= at:
+            start, end = run.span()
+            answer = text.search(data, start, end) is not None
+            # The rest of a run that goes on is for the signs there.
+            known[hint] = Known(at, end - _CORE if end - start == _LONGEST else end, answer)
+            return answer
+    return False
 
 
 def _is_likely(data: bytes, hint: str, low: int, high: int) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from secretkit.scan.engine import Engine
     from secretkit.scan.fingerprint import Fingerprinter
     from secretkit.scan.live import LiveSecrets
+    from secretkit.scan.nesting import Known
     from secretkit.scan.rule import Rule
 
 __all__ = ["WHOLE", "Acceptance", "Result", "Scanner", "Window"]
@@ -78,8 +79,11 @@ class Scanner:
             if index not in names:
                 rule = self._rules[index]
                 names[index] = rule.id.partition("-")[2] if rule.judged == "hint" else ""
+        known: dict[str, Known] = {}
         return [
-            one for one in nominated if not names[one[0]] or is_sign(data, names[one[0]], one[1])
+            (index, at)
+            for index, at in nominated
+            if not names[index] or is_sign(data, names[index], at, known=known)
         ]
 
     def scan(

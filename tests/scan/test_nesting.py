@@ -3,10 +3,11 @@ from __future__ import annotations
 import base64
 import gzip
 import secrets
+import time
 
 import pytest
 
-from secretkit.scan.nesting import is_sign
+from secretkit.scan.nesting import is_sign, likely, parts
 
 
 def text_with_noise(chance, *, size):
@@ -54,3 +55,26 @@ def test_what_only_looks_encoded_to_an_engine_is_no_sign(data, hint):
 def test_pieces_that_are_joined_are_a_sign():
     data = b"key = 'abcd' + 'efgh'"
     assert is_sign(data, "literals", data.index(b"+"))
+
+
+def test_text_far_in_a_long_run_is_a_sign_where_it_is():
+    noise, text = b"0" * 30_000, base64.b64encode(b"some text, and some more of it")
+    run = noise + text + noise
+    signs = [(at, "base64") for at in (40, *range(4097, len(run), 4096))]
+    kept = [at for at, _ in likely(run, signs)]
+    assert any(at - 40 <= len(noise) and len(noise + text) <= at + 8192 - 40 for at in kept)
+    assert kept == [at for at, _ in signs if is_sign(run, "base64", at)]
+
+
+def test_a_sign_every_few_bytes_of_a_run_takes_linear_time():
+    data = (b"0" * 45 + b"_") * 6000
+    signs = [(at, "base64") for at in range(40, len(data), 46)]
+    started = time.process_time()
+    assert likely(data, signs) == []
+    assert time.process_time() - started < 0.5  # 2 s a MiB at most; this is a quarter of one
+
+
+def test_a_file_that_names_many_secrets_is_decoded_once():
+    data = b"kind: Secret\n" * 100
+    (part,) = parts(data, [(at, "kubernetes") for at in range(12, len(data), 13)])
+    assert (part.start, part.stop) == (0, len(data))
