@@ -37,6 +37,7 @@ REVEALS = {
     "cli/run.py": "puts it into the child's environment, and says when it is too short to mask",
     "core/credential.py": "checks the shape of a key before it can reach a header",
     "core/secret.py": "compares two secrets in constant time",
+    "core/sigv4.py": "derives AWS's signing key, and writes the session token's header",
     "ledger/__init__.py": "a ledger's URL may hold a password, and its scheme picks the ledger",
     "ledger/keys.py": "makes the keyed digest that stands for the value everywhere else",
     "ledger/postgres.py": "hands the URL to the database driver",
@@ -58,6 +59,7 @@ DANGEROUS = {
 
 FOREIGN = {
     "providers/keyring_backend.py": "the operating system's own keyring, from a table in that file",
+    "wiring/source.py": "the module of a kind of credential, from a table in that file",
     "providers/registry.py": "what an entry point names: a plug-in that the user installed",
 }
 
@@ -69,6 +71,7 @@ PURE_IMPORTS = {
     "datetime",
     "enum",
     "functools",
+    "hashlib",  # core/sigv4: arithmetic on bytes that are given
     "hmac",
     "itertools",
     "re",
@@ -76,6 +79,7 @@ PURE_IMPORTS = {
     "secretkit.errors",
     "types",
     "typing",
+    "urllib.parse",  # core/sigv4: takes a URL apart, opens none
 }
 
 
