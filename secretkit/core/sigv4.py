@@ -36,7 +36,7 @@ Headers = Mapping[str, str] | tuple[tuple[str, str], ...]
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _SIGNED: Final = ("x-amz-", "anthropic-")
 _DATE: Final = "x-amz-date"
-_TOKEN: Final = "x-amz-security-token"
+_SESSION: Final = "x-amz-security-token"
 _CONTENT: Final = "x-amz-content-sha256"
 _PLAIN_PATH: Final = frozenset({"s3", "s3-object-lambda", "s3-outposts", "s3express"})
 _UNSIGNED_BODY: Final = "UNSIGNED-PAYLOAD"
@@ -86,7 +86,7 @@ def sign(  # noqa: PLR0913 - what a signature is bound to
     lines = _chosen(headers, parts, also)
     given = {_DATE: scope.stamp}
     if credentials.session_token is not None:
-        given[_TOKEN] = credentials.session_token.reveal()
+        given[_SESSION] = credentials.session_token.reveal()
     if service in _PLAIN_PATH:
         given[_CONTENT] = payload
     lines |= given
@@ -183,7 +183,7 @@ def _chosen(headers: Headers, parts: SplitResult, also: Collection[str]) -> dict
     lines: dict[str, str] = {}
     for given, value in pairs:
         name = given.lower()
-        if name in {_DATE, _TOKEN, _CONTENT}:
+        if name in {_DATE, _SESSION, _CONTENT}:
             continue
         if name in {"host", "content-type"} or name.startswith(_SIGNED) or name in also:
             if not _VALUE.fullmatch(value):
