@@ -34,7 +34,7 @@ class Child:
         self._process = os.posix_spawn(command[0], command, env, file_actions=moves)
         for one in (theirs_in, theirs_out, null):
             os.close(one)
-        self._buffer = b""
+        self._buffer, self._at = b"", 0  # what was read, and how much of it was used
 
     def ask(self, text: bytes) -> None:
         """Write to it."""
@@ -84,30 +84,32 @@ class Child:
         return self._body(int(words[2]))
 
     def _line(self) -> bytes:
-        while b"\n" not in self._buffer:
-            self._more(_PIECE)
-        line, _, self._buffer = self._buffer.partition(b"\n")
+        while (end := self._buffer.find(b"\n", self._at)) < 0:
+            self._buffer, self._at = self._buffer[self._at :] + self._more(_PIECE), 0
+        line, self._at = self._buffer[self._at : end], end + 1
         return line
 
-    def _more(self, count: int) -> None:
+    def _more(self, count: int) -> bytes:
         part = os.read(self._from, count)
         if not part:
             raise Unclear("git ended early")
-        self._buffer += part
+        return part
 
     def _body(self, size: int) -> bytes:
+        """Give that many bytes; a line break follows them."""
         if size > _LARGEST:
             raise Unclear("large")
-        parts, left = [self._buffer[: size + 1]], size + 1
-        left -= len(parts[0])
-        self._buffer = self._buffer[size + 1 :]
+        body = self._buffer[self._at : self._at + size]
+        self._at += size + 1
+        left = self._at - len(self._buffer)
+        if left <= 0:
+            return body
+        parts = [body]
         while left:
-            part = os.read(self._from, left)
-            if not part:
-                raise Unclear("git ended early")
-            parts.append(part)
-            left -= len(part)
-        return b"".join(parts)[:-1]
+            parts.append(self._more(left))
+            left -= len(parts[-1])
+        self._buffer, self._at = b"", 0
+        return b"".join(parts)[:size]
 
     def end(self) -> None:
         """Close the pipes and wait for it."""
