@@ -48,6 +48,7 @@ REVEALS = {
     "providers/ownership.py": "writes a key file that only its owner can read",
     "providers/sealing.py": "encrypts the value, and reveals the keys it does so with",
     "redact/watched.py": "must know the spellings of a live value to take them out of logs",
+    "wire/transport.py": "checks that a header can carry it, and writes it to the socket",
     "testing/": "stand-ins compare and hand out the values a test gave them",
 }
 
