@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from secretkit.core.record import replace
+from secretkit.core.record import record, replace
 from secretkit.errors import ScanError
 from secretkit.scan.finding import Skipped
 from secretkit.scan.summary import Summary, total
@@ -24,11 +24,13 @@ _EMPTY_TREE: Final = {
     "sha256": "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 }
 _GITLINK: Final = "160000"
+_WORDS: Final = 5  # before a path: modes, ids, status
 _UNMERGED: Final = "U"
 _MOST_OLD: Final = 64 << 20  # bytes of old content read to see whether a finding is new
 
 
-class Change(NamedTuple):
+@record()
+class Change:
     """One path whose content changes: from which blob to which, "" for none."""
 
     path: str
@@ -38,7 +40,8 @@ class Change(NamedTuple):
     status: str
 
 
-class Staged(NamedTuple):
+@record()
+class Staged:
     """What is about to be committed.
 
     ``changes`` are the paths that will hold content that no parent of the commit holds there;
@@ -50,7 +53,8 @@ class Staged(NamedTuple):
     submodules: int
 
 
-class Means(NamedTuple):
+@record()
+class Means:
     """What a scan of git's objects is done with; ``plain`` knows of no accepted findings."""
 
     scanner: Scanner
@@ -68,7 +72,7 @@ def changes(raw: bytes) -> list[Change]:
     found: list[Change] = []
     for about, path in zip(fields[::2], fields[1::2], strict=False):
         words = about.decode("ascii", errors="replace").split(" ")
-        if len(words) != len(Change._fields) or not words[0].startswith(":"):
+        if len(words) != _WORDS or not words[0].startswith(":"):
             raise ScanError("git printed what is no list of changes", hint="run `git fsck`")
         _, mode, old, new, status = words
         shown = path.decode("utf-8", errors="surrogateescape")
