@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from secretkit.broker.engine import Engine
 from secretkit.core.freshness import LeasePolicy
 from secretkit.core.lease import Lease
+from secretkit.core.target import Target
 from secretkit.errors import AccessDeniedError, SecretkitError, SecretNotFoundError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Broker"]
 
 _CLOSE_WITHIN: Final = timedelta(seconds=5)
+_DIRECT: Final = Target()
 
 
 class Broker:
@@ -35,7 +37,15 @@ class Broker:
     ``LeasePolicy.fetch_timeout``.
     """
 
-    __slots__ = ("__weakref__", "_closed", "_engine", "_fresh", "_monotonic", "_release")
+    __slots__ = (
+        "__weakref__",
+        "_closed",
+        "_engine",
+        "_fresh",
+        "_monotonic",
+        "_release",
+        "_targets",
+    )
 
     def __init__(
         self,
@@ -44,6 +54,7 @@ class Broker:
         context: BrokerContext,
         policy: LeasePolicy | None = None,
         policies: Mapping[str, LeasePolicy] | None = None,
+        targets: Mapping[str, Target] | None = None,
     ) -> None:
         shared = policy or LeasePolicy()
         own = policies or {}
@@ -53,6 +64,7 @@ class Broker:
         self._fresh = self._engine.fresh
         self._monotonic = context.clock.monotonic
         self._release = context.release
+        self._targets = targets or {}
         self._closed = False
 
     @classmethod
@@ -140,6 +152,10 @@ class Broker:
     def names(self) -> tuple[str, ...]:
         """Give the names of all credentials."""
         return self._engine.names()
+
+    def target(self, name: str) -> Target:
+        """Give where the credential is used, as far as the configuration says; else the API."""
+        return self._targets.get(name, _DIRECT)
 
     def status(self) -> list[Status]:
         """Give generation, end, failures and last error of each credential; no values."""

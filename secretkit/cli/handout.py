@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from secretkit.cli.output import cell, write_secret
 from secretkit.cli.session import given_name
+from secretkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,12 +29,24 @@ def leased(session: Session, name: str) -> Lease:
 
     given_name(name)
     credential = session.toolkit.config.credential(name)
-    session.audit(Event.SECRET_READ, name=name, ref=str(credential.pool()[0]))
+    session.audit(Event.SECRET_READ, name=name, ref=credential.label)
     return session.toolkit.lease_once(name)
+
+
+def _refuse_half(session: Session, name: str) -> None:
+    """Refuse to print one secret of a credential that is more than one value."""
+    table = session.toolkit.config.credentials.get(name)
+    if table is not None and table.kind == "aws":
+        raise ConfigError(
+            "a credential of kind 'aws' is three values, and this prints one",
+            hint=f"secretkit aws credential-process {name}, or secretkit run -- CMD",
+            key_path=table.key_path,
+        )
 
 
 def hand_out_token(session: Session, name: str) -> None:
     """Print a leased credential's secret alone, or as one JSON object."""
+    _refuse_half(session, name)
     lease = leased(session, name)
     if not session.json:
         write_secret(lease.credential.secret)

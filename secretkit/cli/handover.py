@@ -69,6 +69,8 @@ def variables_used(config: Config) -> set[str]:
         found |= set(_named_in(one.options, config))
     for table in config.providers.values():
         found |= set(_named_in(table.options, config))
+    for identity in config.identities.values():
+        found |= set(_named_in(identity, config))
     return found
 
 

@@ -169,9 +169,10 @@ def _declared(session: Session, name: str) -> None:
 
 def _open(session: Session, name: str) -> None:
     """Open the providers behind ``name``, so that only what can be asked enters the audit."""
-    refs = [given_ref(name)] if ":" in name else session.toolkit.config.credential(name).pool()
-    for ref in refs:
-        session.toolkit.resolve(ref)
+    if ":" in name:
+        session.toolkit.resolve(given_ref(name))
+    else:
+        session.toolkit.source(name)
 
 
 def _only_credential(session: Session) -> str:

@@ -11,43 +11,29 @@ import tomllib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from secretkit.config.credential import POLICY_HINT, named, parse_credential
 from secretkit.config.literal import literal_option, literal_text, url_password
 from secretkit.config.origin import KeyPath, Origin, OriginKind, dotted, key_lines
 from secretkit.config.schema import (
     BUILT_IN_PROVIDERS,
-    FUTURE_KINDS,
-    STORED_KINDS,
     Config,
-    CredentialConfig,
     ProviderConfig,
     RotationConfig,
     nearest,
 )
 from secretkit.config.table import Source, Table
 from secretkit.core.freshness import LeasePolicy
-from secretkit.core.record import replace
 from secretkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import timedelta
     from pathlib import Path
 
 __all__ = ["parse_config"]
 
-_TOP: Final = ("providers", "credentials", "leases", "rotation", "ledger", "scan")
+_TOP: Final = ("providers", "credentials", "identity", "leases", "rotation", "ledger", "scan")
 _LEASES: Final = ("ttl", "renew_at", "fetch_timeout", "calls", "per")
-_CREDENTIAL: Final = {
-    "aws": ("kind", "ttl", "region", "profile", "source", "assume_role"),
-    "anthropic-federation": (
-        *("kind", "ttl", "identity", "federation_rule_id", "organization_id"),
-        *("service_account_id", "workspace_id"),
-    ),
-} | dict.fromkeys(STORED_KINDS, ("kind", "ttl", "source"))
-_ASSUME_ROLE: Final = ("role_arn", "duration", "external_id", "session_name", "region")
-_POLICY_HINT: Final = 'for example ttl = "15m" and renew_at = 0.6'
 _DEPTH: Final = 16  # of tables in tables, for origins
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _PROVIDER: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _WHERE: Final = re.compile(r"\(at (line (\d+), column \d+|end of document)\)")
 
@@ -117,7 +103,7 @@ def _config(top: Table, *, file: Path) -> Config:
     known = BUILT_IN_PROVIDERS | providers.keys()
     policy = _policy(top.table("leases"))
     credentials = {
-        name: _credential(table, known, policy=policy)
+        name: parse_credential(table, known, policy=policy)
         for name, table in top.tables("credentials").items()
     }
     rotations = {
@@ -126,6 +112,7 @@ def _config(top: Table, *, file: Path) -> Config:
     return Config(
         providers=MappingProxyType(providers),
         credentials=MappingProxyType(credentials),
+        identities=MappingProxyType(_identities(top)),
         policy=policy,
         rotations=MappingProxyType(rotations),
         ledger_url=_ledger_url(top.table("ledger")),
@@ -135,15 +122,8 @@ def _config(top: Table, *, file: Path) -> Config:
     )
 
 
-def _named(table: Table, shape: re.Pattern[str], expected: str) -> str:
-    name = table.path[-1]
-    if not shape.fullmatch(name):
-        raise table.source.error(table.path, f"a name is {expected}", hint="rename this table")
-    return name
-
-
 def _provider(table: Table) -> ProviderConfig:
-    _named(table, _PROVIDER, "at most 40 lower-case letters, digits and '-'")
+    named(table, _PROVIDER, "at most 40 lower-case letters, digits and '-'")
     options = {key: value for key, value in table.values.items() if key != "type"}
     literal = literal_option(options, path=table.path, source=table.source)
     if literal is not None:
@@ -155,68 +135,15 @@ def _provider(table: Table) -> ProviderConfig:
     )
 
 
-def _credential(
-    table: Table, providers: frozenset[str], *, policy: LeasePolicy
-) -> CredentialConfig:
-    name = _named(table, _NAME, "at most 40 letters, digits, '-' and '_'")
-    kinds = (*STORED_KINDS, *FUTURE_KINDS)
-    kind = table.required("kind")
-    if kind not in kinds:
-        raise table.error(
-            "kind",
-            "this kind is not known",
-            hint=nearest(kind, kinds) or f"use one of {', '.join(kinds)}",
-        )
-    table.refuse_unknown(_CREDENTIAL[kind])
-    if kind in FUTURE_KINDS:
-        _check_future(table, kind)
-    sources = table.refs("source") if kind in STORED_KINDS else ()
-    for ref in sources:
-        if ref.provider not in providers:
-            raise table.error(
-                "source",
-                "a reference names a provider that is not declared",
-                hint=nearest(ref.provider, providers) or "declare it as [providers.NAME]",
-            )
-    options = {k: v for k, v in table.values.items() if k not in {"kind", "ttl", "source"}}
-    return CredentialConfig(
-        name=name,
-        kind=kind,
-        sources=sources,
-        ttl=_ttl(table, policy),
-        options=MappingProxyType(options),
-        key_path=dotted(table.path),
-    )
-
-
-def _check_future(table: Table, kind: str) -> None:
-    literal = literal_option(dict(table.values), path=table.path, source=table.source)
-    if literal is not None:
-        raise literal
-    if kind == "aws":
-        role = table.table("assume_role")
-        role.refuse_unknown(_ASSUME_ROLE)
-        if role.values:
-            role.required("role_arn")
-        role.duration("duration")
-        if "source" in table.values:
-            table.refs("source")
-        for key in ("region", "profile"):
-            table.text(key)
-        return
-    table.table("identity").required("type")
-    for key in ("federation_rule_id", "organization_id"):
-        table.required(key)
-
-
-def _ttl(table: Table, policy: LeasePolicy) -> timedelta | None:
-    ttl = table.duration("ttl")
-    if ttl is not None:
-        try:
-            replace(policy, ttl=ttl)
-        except ConfigError as error:
-            raise table.error("ttl", error.args[0], hint=error.hint or _POLICY_HINT) from None
-    return ttl
+def _identities(top: Table) -> dict[str, Mapping[str, object]]:
+    found: dict[str, Mapping[str, object]] = {}
+    for name, table in top.tables("identity").items():
+        named(table, _PROVIDER, "at most 40 lower-case letters, digits and '-'")
+        literal = literal_option(dict(table.values), path=table.path, source=table.source)
+        if literal is not None:
+            raise literal
+        found[name] = MappingProxyType(dict(table.values))
+    return found
 
 
 def _policy(table: Table) -> LeasePolicy:
@@ -232,7 +159,7 @@ def _policy(table: Table) -> LeasePolicy:
         return LeasePolicy(**{k: v for k, v in stated.items() if v is not None})
     except ConfigError as error:
         key = error.key_path.removeprefix("leases.")
-        raise table.error(key, error.args[0], hint=error.hint or _POLICY_HINT) from None
+        raise table.error(key, error.args[0], hint=error.hint or POLICY_HINT) from None
 
 
 def _rotation(table: Table, credentials: Mapping[str, object]) -> RotationConfig:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUILT_IN_PROVIDERS",
-    "FUTURE_KINDS",
+    "EXCHANGED_KINDS",
     "STORED_KINDS",
     "Config",
     "CredentialConfig",
@@ -36,8 +36,8 @@ BUILT_IN_PROVIDERS: Final = frozenset(
 STORED_KINDS: Final = ("anthropic-api-key", "anthropic-access-token", "opaque")
 """Kinds that one stored value becomes; they have a ``source``."""
 
-FUTURE_KINDS: Final = ("aws", "anthropic-federation")
-"""Kinds whose tables are checked and kept, and cannot be opened yet."""
+EXCHANGED_KINDS: Final = ("aws", "bedrock-token", "anthropic-federation")
+"""Kinds that an exchange gives: another credential or an identity for a short-lived one."""
 
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -63,16 +63,21 @@ class CredentialConfig:
     options: Mapping[str, object] = _NOTHING
     key_path: str = ""
 
+    @property
+    def label(self) -> str:
+        """Where it comes from, for messages and the audit: the first reference, or kind:name."""
+        return str(self.sources[0]) if self.sources else f"{self.kind}:{self.name}"
+
     def pool(self) -> tuple[SecretRef, ...]:
         """Give the references to read, at least one.
 
         Raises:
-            ConfigError: for a kind that secretkit checks but cannot open yet.
+            ConfigError: for a kind that has none, because an exchange gives it.
         """
         if not self.sources:
             raise ConfigError(
-                f"a credential of kind {self.kind!r} cannot be opened by this version",
-                hint="use kind = 'anthropic-api-key' with a source instead",
+                f"a credential of kind {self.kind!r} is exchanged, not read from a store",
+                hint="secretkit provider test NAME says what it reaches",
                 key_path=self.key_path,
             )
         return self.sources
@@ -99,6 +104,7 @@ class Config:
 
     providers: Mapping[str, ProviderConfig] = _NOTHING
     credentials: Mapping[str, CredentialConfig] = _NOTHING
+    identities: Mapping[str, Mapping[str, object]] = _NOTHING
     policy: LeasePolicy = LeasePolicy()
     rotations: Mapping[str, RotationConfig] = _NOTHING
     ledger_url: str = ""

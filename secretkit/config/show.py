@@ -71,6 +71,8 @@ def _values(config: Config) -> Iterator[tuple[str, str]]:
         if credential.ttl is not None:
             yield f"{at}.ttl", write_duration(credential.ttl)
         yield from _flat(at, credential.options)
+    for name, identity in sorted(config.identities.items()):
+        yield from _flat(f"identity.{name}", identity)
     for key in _POLICY:
         yield f"leases.{key}", _text(getattr(config.policy, key))
     for name, rotation in sorted(config.rotations.items()):

@@ -1,4 +1,4 @@
-"""Options: a provider's table in the configuration, read with types and without guessing."""
+"""Options: a table in the configuration, read with types and without guessing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from secretkit.errors import ConfigError
+from secretkit.core.ref import SecretRef
+from secretkit.errors import ConfigError, RefError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -33,28 +34,35 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 class Options:
-    """One provider's options. Reading never repairs, and no message holds a value.
+    """The options of a provider, an identity or a credential. No message holds a value.
 
     A key ``type`` is passed over: it belongs to the registry.
     """
 
-    __slots__ = ("_table", "_type_name")
+    __slots__ = ("_path", "_table", "_type_name")
 
     def __init__(
-        self, table: Mapping[str, object], *, type_name: str, known: Collection[str]
+        self,
+        table: Mapping[str, object],
+        *,
+        type_name: str,
+        known: Collection[str],
+        noun: str = "provider",
+        path: str = "",
     ) -> None:
-        """Take a table.
+        """Take a table. ``path`` is where it stands in the one that errors are placed in.
 
         Raises:
             ConfigError: if it holds an option that is not among ``known``.
         """
         self._table = table
-        self._type_name = type_name
+        self._type_name = f"{type_name} {noun}".strip()
+        self._path = f"{path}." if path else ""
         for key in table:
             if key not in known and key != "type":
                 raise ConfigError(
-                    f"the {type_name} provider has no option {key!r}",
-                    key_path=key,
+                    f"the {self._type_name} has no option {key!r}",
+                    key_path=f"{self._path}{key}",
                     hint=_known_hint(key, known),
                 )
 
@@ -66,6 +74,50 @@ class Options:
         if not isinstance(value, str) or not value or "\0" in value:
             raise self.wrong(key, expected="a non-empty string")
         return value
+
+    def required(self, key: str, *, expected: str = "a non-empty string") -> str:
+        """Give a non-empty string that must be there."""
+        if key not in self._table:
+            raise self.wrong(key, expected=expected)
+        return self.text(key)
+
+    def ref(self, key: str) -> SecretRef | None:
+        """Give a reference, or None if it is not there."""
+        if key not in self._table:
+            return None
+        try:
+            return SecretRef.parse(self.text(key))
+        except RefError:
+            pass
+        raise self.wrong(key, expected="a reference such as file:/run/secrets/token or env:TOKEN")
+
+    def flag(self, key: str) -> bool:
+        """Give true or false; false if it is not there."""
+        value = self._table.get(key, False)
+        if not isinstance(value, bool):
+            raise self.wrong(key, expected="true or false")
+        return value
+
+    def count(self, key: str, *, default: int, most: int) -> int:
+        """Give a whole number from 1 to ``most``."""
+        value = self._table.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise self.wrong(key, expected=f"a whole number from 1 to {most}")
+        return value
+
+    def inner(self, key: str, *, known: Collection[str]) -> Options:
+        """Give the options of a table in this one, which may be empty."""
+        return Options(
+            self.table(key),
+            type_name=self._type_name,
+            known=known,
+            noun="",
+            path=f"{self._path}{key}",
+        )
+
+    def __contains__(self, key: str) -> bool:
+        """Say whether the option is there."""
+        return key in self._table
 
     def choice(self, key: str, *, among: Sequence[str]) -> str:
         """Give one of ``among``; the first is the default."""
@@ -118,8 +170,8 @@ class Options:
         """Make the error for an option that is missing or is not ``expected``."""
         state = "is not usable" if key in self._table else "is missing"
         return ConfigError(
-            f"the option {key!r} of the {self._type_name} provider {state}",
-            key_path=key,
+            f"the option {key!r} of the {self._type_name} {state}",
+            key_path=f"{self._path}{key}",
             hint=f"write {expected}",
         )
 

@@ -114,9 +114,10 @@ def test_an_empty_file_is_all_defaults():
 
 
 @pytest.mark.parametrize("name", ["bedrock", "federated"])
-def test_a_kind_of_the_future_is_kept_and_cannot_be_opened(name):
+def test_a_kind_that_is_exchanged_has_a_label_and_no_references(name):
     credential = parse(FULL).credential(name)
-    with pytest.raises(ConfigError, match="this version") as caught:
+    assert credential.label == f"{credential.kind}:{name}"
+    with pytest.raises(ConfigError, match="exchanged") as caught:
         credential.pool()
     assert caught.value.key_path == f"credentials.{name}"
 
@@ -193,6 +194,9 @@ C = '[credentials.claude]\nkind = "anthropic-api-key"\nsource = "env:A"\n'
         ),
         ('[providers.v]\ntype = "v"\nkeys = [{ api_key = "hunter2" }]', "keys.api_key", ""),
         (f'[providers.v]\ntype = "v"\nurl = "https://u:{PASSWORD}@h"', "providers.v.url", ""),
+        ('[credentials.c]\nkind = "aws"\nplatform = "bedrok"', "c.platform", "'bedrock'"),
+        ('[identity.issuer]\nsigning_key = "hunter2"', "identity.issuer.signing_key", "local:"),
+        ("identity = 1", "identity", "[identity]"),
     ],
 )
 def test_each_error_names_file_line_or_key_path_and_what_was_expected(text, where, hint):
@@ -338,3 +342,8 @@ def test_calls_left_out_are_enough_for_a_short_life_also_that_of_one_credential(
     config = parse(short)
     assert replace(config.policy, ttl=config.credential("c").ttl).calls > 60_000
     parse("[leases]\ncalls = 100_000\n" + short)
+
+
+def test_an_identity_is_kept_as_it_stands():
+    config = parse('[identity.issuer]\nissuer_url = "https://id.example"\nlife = "5m"')
+    assert dict(config.identities["issuer"]) == {"issuer_url": "https://id.example", "life": "5m"}

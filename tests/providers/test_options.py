@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from secretkit.core.ref import SecretRef
 from secretkit.errors import ConfigError
 from secretkit.providers.options import Options, nearest
 
@@ -115,3 +116,46 @@ def test_nearest_ignores_case_and_gives_up_on_strangers() -> None:
     assert nearest("ANTHROPIC_KEY", ["anthropic_keys"]) == "anthropic_keys"
     assert nearest("x", ["completely", "different"]) == ""
     assert nearest("x", []) == ""
+
+
+def test_references_numbers_and_switches_come_back_typed() -> None:
+    read = Options(
+        {"token": "env:A", "most": 3, "on": True, "name": "n"},
+        type_name="spiffe",
+        known=("token", "most", "on", "off", "name", "none"),
+        noun="identity",
+    )
+    assert read.ref("token") == SecretRef("env", "A")
+    assert read.ref("none") is None
+    assert read.count("most", default=1, most=3) == 3
+    assert read.flag("on")
+    assert not read.flag("off")
+    assert read.required("name") == "n"
+    assert "on" in read
+    assert "off" not in read
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda read: read.ref("value"),
+        lambda read: read.count("value", default=1, most=5),
+        lambda read: read.flag("value"),
+        lambda read: read.required("missing"),
+    ],
+)
+@pytest.mark.parametrize("value", ["hunter2", 6, [1], 0])
+def test_what_is_not_of_its_type_is_refused_where_it_stands_without_its_value(ask, value) -> None:
+    outer = Options({"auth": {"value": value}}, type_name="vault", known=("auth",))
+    inner = outer.inner("auth", known=("value", "missing"))
+    with pytest.raises(ConfigError) as caught:
+        ask(inner)
+    assert caught.value.key_path.startswith("auth.")
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_an_unknown_option_of_an_inner_table_says_where_it_is() -> None:
+    outer = Options({"auth": {"metod": "x"}}, type_name="vault", known=("auth",))
+    with pytest.raises(ConfigError, match="vault provider") as caught:
+        outer.inner("auth", known=("method",))
+    assert caught.value.key_path == "auth.metod"

@@ -1,91 +1,48 @@
-"""Wiring: configuration to objects. The only module that knows every concrete class.
-
-It is also the only one, beside the ``env`` provider it feeds, that reads the process environment.
-"""
+"""Toolkit: builds each object of a configuration on first use."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import deque
-from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
 
 from secretkit.broker.clock import SystemClock
-from secretkit.broker.fetch import Fetching
-from secretkit.broker.flight import Flight
-from secretkit.broker.pool import PoolSource, ask
-from secretkit.broker.state import BrokerContext, State, defect, overdue
-from secretkit.broker.worker import Workers
-from secretkit.config.load import find_and_load
+from secretkit.broker.pool import ask
+from secretkit.broker.state import BrokerContext, State
 from secretkit.config.place import config_dir, state_dir
-from secretkit.config.schema import Config, CredentialConfig, ProviderConfig
+from secretkit.config.schema import Config, ProviderConfig
 from secretkit.core.record import replace
-from secretkit.core.ref import SecretRef
-from secretkit.errors import ConfigError, SecretkitError
+from secretkit.errors import ConfigError
 from secretkit.ports import Closable, ProviderContext
+from secretkit.wiring.source import open_identity, open_source, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from datetime import timedelta
     from types import TracebackType
 
     from secretkit.broker.blocking import Broker
     from secretkit.core.freshness import LeasePolicy
     from secretkit.core.lease import Lease
+    from secretkit.core.ref import SecretRef
     from secretkit.core.secret import Secret
-    from secretkit.ports import Clock, CredentialSource, Fetched, Ledger, Provider, Rng
+    from secretkit.ports import (
+        Clock,
+        CredentialSource,
+        Fetched,
+        IdentitySource,
+        Ledger,
+        Provider,
+        Rng,
+        Transport,
+    )
 
-__all__ = ["Toolkit", "from_refs", "holder", "load"]
+__all__ = ["Toolkit", "holder"]
 
 _MEMORY: Final = "sqlite://"
 _RECENT: Final = 256
-# A wait on a lock ends early only if the signal meets the waiting thread itself. Met by another
-# one, say while that starts a program, Ctrl-C would be seen at the end of the wait.
-_SLICE: Final = 0.1
-
-
-def load(
-    file: str | os.PathLike[str] | None = None,
-    *,
-    environ: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
-) -> Toolkit:
-    """Give the objects that the configuration in force describes.
-
-    Raises:
-        ConfigError: naming the file and the key that cannot be used.
-    """
-    world = os.environ if environ is None else environ  # noqa: TID251 - the one place that reads it
-    here = Path.cwd() if cwd is None else cwd
-    config = find_and_load(None if file is None else Path(file), environ=world, cwd=here)
-    return Toolkit(config, environ=world)
-
-
-def from_refs(kind: str, refs: Mapping[str, str | Sequence[str]]) -> Broker:
-    """Give a broker for references in code, with a ledger in memory.
-
-    Raises:
-        ConfigError: if there is no name, or a name without a reference.
-        RefError: for a reference that cannot be read.
-    """
-    if not refs or not all(refs.values()):
-        raise ConfigError(
-            "each name needs a reference, and there must be a name",
-            hint='Broker.from_refs(claude="env:ANTHROPIC_API_KEY")',
-        )
-    credentials = {
-        name: CredentialConfig(
-            name=name,
-            kind=kind,
-            sources=tuple(map(SecretRef.parse, [given] if isinstance(given, str) else given)),
-        )
-        for name, given in refs.items()
-    }
-    made = Config(credentials=MappingProxyType(credentials), ledger_url=_MEMORY)
-    world = os.environ  # noqa: TID251 - the one place that reads it
-    return Toolkit(made, environ=world).broker()
 
 
 def _random() -> float:
@@ -121,6 +78,7 @@ class Toolkit:
         self._rng: Rng = rng or _random
         self._lock = threading.RLock()
         self._providers: dict[str, Provider] = dict(providers or {})
+        self._sources: dict[str, CredentialSource] = {}
         self._opening: list[str] = []
         self._recent: deque[Secret] = deque(maxlen=_RECENT)  # the redactor holds them weakly
         self._ledger: Ledger | None = None
@@ -136,33 +94,63 @@ class Toolkit:
         with self._lock:
             if name in self._providers:
                 return self._providers[name]
-            if name in self._opening:
-                way = " → ".join([*self._opening, name])
-                raise ConfigError(
-                    f"providers refer to each other in a circle: {way}",
-                    key_path=f"providers.{name}",
-                    hint="take one of them out of the other's list",
-                )
-            self._opening.append(name)
-            try:
+            with self._in_turn(name, f"providers.{name}"):
                 self._providers[name] = made = self._open(name)
-            finally:
-                self._opening.pop()
             return made
 
     def _open(self, name: str) -> Provider:
         from secretkit.providers import registry  # noqa: PLC0415 - not for a --help
 
         table = self.config.providers.get(name) or ProviderConfig(type=name)
-        context = ProviderContext(
+        return registry.factory(table.type).open(table.options, self.provider_context())
+
+    @contextlib.contextmanager
+    def _in_turn(self, name: str, key_path: str) -> Iterator[None]:
+        """Refuse to open what is being opened."""
+        if name in self._opening:
+            what = key_path.partition(".")[0]
+            way = " → ".join([*self._opening, name])
+            raise ConfigError(
+                f"{what} refer to each other in a circle: {way}",
+                key_path=key_path,
+                hint="take one of them out of the other's list",
+            )
+        self._opening.append(name)
+        try:
+            yield
+        finally:
+            self._opening.pop()
+
+    def provider_context(self) -> ProviderContext:
+        """Give what a provider, a source or an identity may use of the world."""
+        return ProviderContext(
             clock=self.clock,
             environ=self.environ,
             rng=self._rng,
             config_dir=str(self.config_dir),
             state_dir=str(self.state_dir),
             resolve=self.provider,
+            transport=self.transport,
+            identity=self.identity,
+            credential=self.source,
         )
-        return registry.factory(table.type).open(table.options, context)
+
+    def transport(
+        self, *, ca_bundle: str = "", certificate: str = "", private_key_file: str = ""
+    ) -> Transport:
+        """Give what sends requests, trusting ``ca_bundle`` instead of the system."""
+        from secretkit.wire import HttpTransport  # noqa: PLC0415 - few configurations need it
+
+        return HttpTransport(
+            clock=self.clock,
+            ca_bundle=ca_bundle,
+            certificate=certificate,
+            private_key_file=private_key_file,
+        )
+
+    def identity(self, table: Mapping[str, object], audience: str) -> IdentitySource:
+        """Give the identity that ``table`` describes, for ``audience`` unless it names one."""
+        return open_identity(table, audience, context=self.provider_context())
 
     def resolve(self, ref: SecretRef) -> Provider:
         """Give the provider that ``ref`` names."""
@@ -186,14 +174,17 @@ class Toolkit:
             return self._ledger
 
     def source(self, name: str) -> CredentialSource:
-        """Give the source of the credential called ``name``.
+        """Give the source of the credential called ``name``, opened once.
 
         Raises:
             ConfigError: if there is none, or if a provider cannot be opened.
         """
         table = self.config.credential(name)
-        members = [(ref, self.resolve(ref)) for ref in table.pool()]
-        return PoolSource(members, kind=table.kind, clock=self.clock)
+        with self._lock:
+            if name not in self._sources:
+                with self._in_turn(f"credentials.{name}", f"credentials.{name}"):
+                    self._sources[name] = open_source(table, self.provider_context())
+            return self._sources[name]
 
     def policy(self, name: str) -> LeasePolicy:
         """Give how long leases on ``name`` last."""
@@ -225,29 +216,10 @@ class Toolkit:
         Counted and written down like any other; it ends in the ledger at its stated end. Raises
         like ``Broker.lease``, also when the provider hangs: its thread is left behind.
         """
-        policy = self.policy(name)
-        state = State(name=name, source=self.source(name), policy=policy)
-        timeout = policy.fetch_timeout.total_seconds()
-        flight = Flight()
-        flight.deadline = self.clock.monotonic() + timeout
-        # No redactor here: its rules cost 7 ms, and a command that prints the value logs nothing.
-        fetching = Fetching(replace(self.context(), watch=lambda _: None))
+        from secretkit.wiring.once import lease_once  # noqa: PLC0415 - for commands only
 
-        def fetch() -> None:
-            try:
-                flight.land(lease=fetching.fetch(state, flight).lease)
-            except SecretkitError as error:
-                flight.land(error=error)
-            except BaseException as error:  # noqa: BLE001 - whatever happens, the waiter must wake
-                flight.land(error=defect(state, error))
-
-        Workers().submit(fetch)
-        landed = threading.Event()
-        flight.when_landed(landed.set)
-        while not self.clock.wait(landed, min(_SLICE, timeout)):
-            if self.clock.monotonic() >= flight.deadline:
-                flight.land(error=overdue(state))
-        return flight.outcome()
+        state = State(name=name, source=self.source(name), policy=self.policy(name))
+        return lease_once(state, self.context())
 
     def broker(self) -> Broker:
         """Give the broker over every credential of the configuration; the same one each time.
@@ -258,11 +230,12 @@ class Toolkit:
 
         with self._lock:
             if self._broker is None:
-                names = [name for name, table in self.config.credentials.items() if table.sources]
+                tables = self.config.credentials
                 self._broker = Broker(
-                    {name: self.source(name) for name in names},
+                    {name: self.source(name) for name in tables},
                     context=self.context(),
-                    policies={name: self.policy(name) for name in names},
+                    policies={name: self.policy(name) for name in tables},
+                    targets={name: target_of(table) for name, table in tables.items()},
                 )
             return self._broker
 
@@ -278,10 +251,11 @@ class Toolkit:
     def _release(self) -> None:
         with self._lock:
             ledger, self._ledger = self._ledger, None
-            providers, self._providers = self._providers, {}
-        for provider in providers.values():
-            if isinstance(provider, Closable):
-                provider.close()
+            opened = [*self._sources.values(), *self._providers.values()]
+            self._sources, self._providers = {}, {}
+        for one in opened:
+            if isinstance(one, Closable):
+                one.close()
         if ledger is not None:
             ledger.close()
 
