@@ -7,7 +7,6 @@ as it was. No re: see :mod:`secretkit.scan.hook.match`.
 from __future__ import annotations
 
 from secretkit.scan.hook.difference import changed
-from secretkit.scan.hook.wrapped import encoded, joined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,17 +15,26 @@ if TYPE_CHECKING:
 
     from secretkit.scan.engine.pack import Pack
 
-__all__ = ["Doubt"]
+__all__ = ["Doubt", "packed"]
 
 # Fields of a rule's record (secretkit.scan.rule): its pattern, how far a match may go on behind its
 # line, and its purpose. A "hint" names an encoding; secretkit.scan.hook.wrapped tells that exactly.
 _PATTERN, _REACH, _JUDGED = 3, 8, 11
+_HEADS = (b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\xff\xfe", b"\xfe\xff", b"\x28\xb5\x2f\xfd")
+_USTAR = slice(257, 262)
 _FURTHEST = 1 << 14  # bytes: no rule reaches further
 _DISTANT = frozenset({"kubernetes", "block"})  # their sign may stand far from what is encoded
 _NEAR = 4096  # bytes; the others have one in the line that is encoded, or in the next
 _HEAD, _INDICATED = 8, b"0123456789+- \t\r"  # what may end a line behind the sign of a block
 _QUOTED = b" \t\"'"
 _KIND = 20  # bytes: more than stand between the kind of an object and what it is
+
+
+def packed(data: bytes, *, path: bytes) -> bool:
+    """Say whether ``data`` as a whole is packed, or text in another encoding than UTF-8."""
+    if data.startswith(_HEADS) or data[_USTAR] == b"ustar":
+        return True
+    return path.endswith(b".ipynb") or b"\0" in data
 
 
 class Doubt:
@@ -120,6 +128,8 @@ def _pieces(data: bytes, before: bytes, place: tuple[int, int], hints: frozenset
     ``place`` begins and ends with a line of its own. The line behind it is old, and may have a new
     neighbour.
     """
+    from secretkit.scan.hook.wrapped import encoded, joined  # noqa: PLC0415 - half a millisecond
+
     low, high = place
     lines = data[slice(*_around(data, low, high))].split(b"\n")
     first = 1 if low else 0

@@ -13,8 +13,7 @@ import os
 from secretkit.scan.engine import cache, native
 from secretkit.scan.hardening import HARDENED, environment
 from secretkit.scan.hook.child import Child, Unclear
-from secretkit.scan.hook.doubt import Doubt
-from secretkit.scan.hook.wrapped import packed
+from secretkit.scan.hook.doubt import Doubt, packed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from binascii import Error, a2b_base64
 
-__all__ = ["encoded", "joined", "packed"]
+__all__ = ["encoded", "joined"]
 
 _RUNS = frozenset({"base64", "kubernetes", "hex"})
-_HEADS = (b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\xff\xfe", b"\xfe\xff", b"\x28\xb5\x2f\xfd")
-_USTAR = slice(257, 262)
 _SHORT, _LONG = 12, 40  # characters: what a Secret of Kubernetes may hold, and what anything may
 _WORDS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 _SPACED = bytes(byte if byte in _WORDS else 0x20 for byte in range(256))
@@ -29,13 +27,6 @@ _HEADERS = (b":|", b":>", b"=|", b"=>")
 _INDICATOR = b"0123456789+-"
 _ENDS = (b"|", b">", *(b"%c" % byte for byte in _INDICATOR))
 _LEAST_BLOCK = 8
-
-
-def packed(data: bytes, *, path: bytes) -> bool:
-    """Say whether ``data`` as a whole is packed, or text in another encoding than UTF-8."""
-    if data.startswith(_HEADS) or data[_USTAR] == b"ustar":
-        return True
-    return path.endswith(b".ipynb") or b"\0" in data
 
 
 def encoded(text: bytes, *, hints: frozenset[str]) -> bool:

@@ -14,7 +14,8 @@ import pytest
 from scan.repository import key
 from secretkit.scan.decode import HINTS, nested
 from secretkit.scan.decode.budget import Budget
-from secretkit.scan.hook.wrapped import encoded, joined, packed
+from secretkit.scan.hook.doubt import packed
+from secretkit.scan.hook.wrapped import encoded, joined
 
 KEY = key()
 NONE: frozenset[bytes] = frozenset()
