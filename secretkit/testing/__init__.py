@@ -1,8 +1,8 @@
 """What users of secretkit test with: fakes that pass the same tests as the real thing.
 
-``FakeClock``, ``MemoryProvider``, ``broker_over``, ``ProviderContract``, ``ClaudeStub`` and
-``LeakGuard``, each imported on first use. The pytest plugin ``secretkit.testing.plugin`` gives
-them as fixtures.
+``FakeClock``, ``MemoryProvider``, ``broker_over``, ``ProviderContract``, ``ClaudeStub``,
+``FaultServer`` and ``LeakGuard``, each imported on first use. The pytest plugin
+``secretkit.testing.plugin`` gives them as fixtures.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from secretkit.testing.claude import ClaudeStub
     from secretkit.testing.clock import FakeClock
     from secretkit.testing.contract import ProviderContract
+    from secretkit.testing.fault import FaultServer
     from secretkit.testing.guard import LeakGuard
     from secretkit.testing.memory import MemoryProvider
 
 __all__ = [
     "ClaudeStub",
     "FakeClock",
+    "FaultServer",
     "LeakGuard",
     "MemoryProvider",
     "ProviderContract",
@@ -30,6 +32,7 @@ __all__ = [
 _HOMES: Final = {
     "ClaudeStub": "claude",
     "FakeClock": "clock",
+    "FaultServer": "fault",
     "LeakGuard": "guard",
     "MemoryProvider": "memory",
     "ProviderContract": "contract",
