@@ -74,10 +74,10 @@ def scan_text(data: bytes, *, path: str, scanner: Scanner, window: Window = WHOL
 
     Bytes in which nothing is nominated, which is most, cost one pass of the engine and no more.
     """
-    nominated = scanner.glance(data, path=path)
-    if nominated is None:
-        return _CLEAN
     try:
+        nominated = scanner.glance(data, path=path)
+        if nominated is None:
+            return _CLEAN
         with deadline(size=len(data)):
             return scanner.scan(data, path=path, window=window, nominated=nominated)
     except DeadlineError as error:

@@ -81,9 +81,9 @@ class Scanner:
                 names[index] = rule.id.partition("-")[2] if rule.judged == "hint" else ""
         known: dict[str, Known] = {}
         return [
-            (index, at)
-            for index, at in nominated
-            if not names[index] or is_sign(data, names[index], at, known=known)
+            one
+            for one in nominated
+            if not names[one[0]] or is_sign(data, names[one[0]], one[1], known=known)
         ]
 
     def scan(
@@ -145,9 +145,9 @@ class Scanner:
             PartialError: with what was seen, if that is more than 4,000, or the time is up.
         """
         found: list[Seen] = []
-        places = self.nominate(data) if nominated is None else nominated
-        meant = [place for place in places if self._rules[place[0]].judged != "hint"]
         try:
+            places = self.nominate(data) if nominated is None else nominated
+            meant = [place for place in places if self._rules[place[0]].judged != "hint"]
             for match in self._confirmer.confirm(data, meant):
                 one = self._judged(data, match, path=path)
                 if one is not None:

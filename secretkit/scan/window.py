@@ -86,7 +86,10 @@ class Looker:
     def whole(self, data: bytes) -> Spots:
         """Give what is in ``data``."""
         self.read += len(data)
-        nominated = self._scanner.nominate(data)
+        try:
+            nominated = self._scanner.nominate(data)
+        except DeadlineError as error:
+            return Spots(opaque=True, failed=str(error))
         packed = is_packed(data)
         if not nominated and not packed and not self._live_secrets is not None:
             return NOTHING
@@ -108,7 +111,10 @@ class Looker:
         pieces = [data[start:stop] for start, stop in windows]
         buffer = pieces[0] if len(pieces) == 1 else _APART.join(pieces)
         self.read += len(buffer)
-        nominated = self._scanner.nominate(buffer)
+        try:
+            nominated = self._scanner.nominate(buffer)
+        except DeadlineError as error:
+            return Spots(opaque=True, failed=str(error))
         if not nominated and not before.hints and not self._live_secrets is not None:
             return NOTHING
         return self._judged(

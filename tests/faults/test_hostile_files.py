@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import subprocess
+import tarfile
 import zipfile
 
 import pytest
@@ -243,3 +244,18 @@ def test_no_scan_opens_a_socket(home, folder, words):
     done = subprocess.run(command, cwd=folder, env=environ, check=False, capture_output=True)
     assert done.returncode == 1, done.stderr
     assert "socket(" not in trace.read_text()
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.gz", "plain"])
+def test_more_places_than_can_be_looked_into_are_reported(home, folder, name):
+    dense = b'ab"+"' * (12 * MIB // 5)
+    entry = tarfile.TarInfo("dense")
+    entry.size = len(dense)
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        archive.addfile(entry, io.BytesIO(dense))
+    content = {"a.tar": made.getvalue(), "a.gz": gzip.compress(dense), "plain": dense}[name]
+    (folder / name).write_bytes(content)
+    done = bounded(scan(folder, home=home), mib=4)
+    assert "too many places" in done.skipped[0]["reason"]
+    assert done.code == 3

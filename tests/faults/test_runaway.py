@@ -14,10 +14,12 @@ from secretkit.scan.fingerprint import Fingerprinter
 from secretkit.scan.scanner import Scanner
 
 EXAMPLES = built_in_examples()
-# With it a mebibyte a rule instead of 8 KiB: half an hour.
+# With it three probes a rule and not one, and the slowest at a mebibyte: ten minutes.
 FULL = "SECRETKIT_FULL" in os.environ  # noqa: TID251 - an option of the suite, not of ours
-SIZE = 1 << (20 if FULL else 13)
+SMALL, LARGE = 1 << (14 if FULL else 13), 1 << 20
+WORST = 12  # of a share, that are slowest by the byte when they are small
 SHARES = 8
+pytestmark = pytest.mark.timeout(600 if FULL else 120)
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +37,22 @@ def _probes(rule_id):
         yield example[:-1] + b" "
 
 
+def _seconds(scanner, probe, *, size):
+    """Give the processor time that a scan of ``size`` bytes of it takes."""
+    data = (probe * (size // len(probe) + 1))[:size]
+    started = time.process_time()
+    scan_text(data, path="x", scanner=scanner)
+    return time.process_time() - started
+
+
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_near_miss_of_any_rule_repeated_on_one_line_takes_less_than_two_seconds(scanner, share):
-    for rule_id in sorted(EXAMPLES)[share::SHARES]:
-        for number, probe in enumerate(_probes(rule_id)):
-            data = (probe * (SIZE // len(probe) + 1))[:SIZE]
-            started = time.process_time()
-            scan_text(data, path="x", scanner=scanner)
-            assert time.process_time() - started < (2 if FULL else 1), (rule_id, number)
+    taken = [
+        (_seconds(scanner, probe, size=SMALL), rule_id, probe)
+        for rule_id in sorted(EXAMPLES)[share::SHARES]
+        for probe in _probes(rule_id)
+    ]
+    taken.sort(reverse=True)
+    assert taken[0][0] < 1, taken[0][1]
+    for _, rule_id, probe in taken[:WORST] if FULL else ():
+        assert _seconds(scanner, probe, size=LARGE) < 2, rule_id

@@ -16,6 +16,7 @@ __all__ = ["HyperscanEngine", "compiled"]
 
 _LARGEST: Final = 1 << 30  # hyperscan counts a block's length in 32 bits
 _CORE: Final = 4096
+_MOST: Final = 600_000  # places in one piece of data: 300 bytes of memory each, until it is scanned
 _RARE: Final = 6
 _COMMON: Final = frozenset(
     {"captcha", "cognito", "cursor", "elastic", "linear", "private", "privatekey", "secret"}
@@ -42,7 +43,11 @@ class HyperscanEngine:
         return None if scan is None else cls(scan)
 
     def nominate(self, data: bytes | bytearray | memoryview) -> list[tuple[int, int]]:
-        """Give (index of a rule, end of its anchor) pairs."""
+        """Give (index of a rule, end of its anchor) pairs.
+
+        Raises:
+            DeadlineError: if there are more than 600,000; Python code has 110 in a MiB.
+        """
         found: list[tuple[int, int]] = []
         last: dict[int, int] = {}
         low = 0
@@ -52,6 +57,8 @@ class HyperscanEngine:
             # millions of them. It cannot hold a newline, as no anchor does.
             end += low
             if last.get(rule) != end - 1 or (end - 1) % _CORE == 0:
+                if len(found) == _MOST:
+                    raise _too_many()
                 found.append((rule, end))
             last[rule] = end
 
@@ -66,6 +73,12 @@ class HyperscanEngine:
             last.clear()
             self.scan(view[low : at + _LARGEST], put)
         return found
+
+
+def _too_many() -> Exception:
+    from secretkit.scan.deadline import DeadlineError  # noqa: PLC0415 - the git hook starts without
+
+    return DeadlineError("holds too many places that look like secrets: not scanned to its end")
 
 
 def compiled(module: ModuleType, rules: Sequence[Rule]) -> bytes:

@@ -9,6 +9,8 @@ import pytest
 from drawn import drawn
 from secretkit.errors import ScanError
 from secretkit.scan.confirm import CORE, Confirmer
+from secretkit.scan.deadline import DeadlineError
+from secretkit.scan.decode.hint import HINT_RULES
 from secretkit.scan.engine import NAMES, open_built_in, open_engine
 from secretkit.scan.example import built_in_examples
 from secretkit.scan.rule import built_in_rules
@@ -169,3 +171,12 @@ def test_opening_an_engine_without_hyperscan_loads_no_hyperscan():
     finally:
         if before is not None:
             sys.modules["hyperscan._hs_ext"] = before
+
+
+def test_more_places_than_memory_should_hold_are_an_error():
+    engine = open_engine(HINT_RULES, wanted="hyperscan")
+    piece = b'ab"+"'
+    assert len(engine.nominate(piece * 500_000)) > 499_000
+    with pytest.raises(DeadlineError, match="too many places"):
+        engine.nominate(piece * 700_000)
+    assert engine.nominate(b"") == []
