@@ -25,7 +25,6 @@ _METADATA: Final = {
 _VISIBLE: Final = re.compile(r"[!-~]+")
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME: Final = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*{_LABEL}\.?")
-_HIGHEST_PORT: Final = 65535
 
 
 @record(kw_only=True)
@@ -68,7 +67,8 @@ def read_address(url: str) -> Address:
             "an address holds no user name and no password",
             hint="leave out what stands before the @",
         )
-    if parts.fragment or not _is_host(host) or port == 0:
+    known = _is_ipv6(host) if "[" in parts.netloc else _NAME.fullmatch(host)
+    if parts.fragment or not known or port == 0:
         raise ConfigError(
             "this is no address for a request", hint="write it as https://host[:port]/path"
         )
@@ -81,9 +81,7 @@ def read_address(url: str) -> Address:
     return Address(scheme=scheme, host=host, port=port or _PORTS[scheme], target=target)
 
 
-def _is_host(host: str) -> bool:
-    if ":" not in host:
-        return _NAME.fullmatch(host) is not None
+def _is_ipv6(host: str) -> bool:
     try:
         return ipaddress.IPv6Address(host).scope_id is None
     except ValueError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from http.client import IncompleteRead
 from typing import TYPE_CHECKING, Final
 
 from secretkit.errors import ProviderError, ProviderTimeoutError, ProviderUnavailableError
@@ -42,11 +43,11 @@ def broken(error: Exception, *, address: Address, ref: str) -> ProviderError:
         )
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         return ProviderError(
-            f"{ref}: {address} ended TLS: {error.reason or 'no reason given'}",
+            f"{ref}: {address} ended TLS: {_alert(error)}",
             ref=ref,
             hint="it may want a client certificate, or another one",
         )
-    if isinstance(error, OSError):  # http.client.RemoteDisconnected is one as well
+    if isinstance(error, OSError | IncompleteRead):  # RemoteDisconnected is an OSError as well
         return ProviderError(
             f"{ref}: {address} ended the connection before its reply was whole",
             ref=ref,
@@ -72,7 +73,7 @@ def _reason(error: OSError, address: Address) -> tuple[str, str]:
         return _untrusted(error, address)
     if isinstance(error, ssl.SSLError):
         return (
-            f"no TLS came about with {address}: {error.reason or 'the server hung up'}",
+            f"no TLS came about with {address}: {_alert(error)}",
             "look whether this port speaks TLS 1.2 or newer",
         )
     if isinstance(error, socket.gaierror):
@@ -83,6 +84,11 @@ def _reason(error: OSError, address: Address) -> tuple[str, str]:
         f"{address} cannot be reached: {error.strerror or type(error).__name__}",
         "look at the network between here and there",
     )
+
+
+def _alert(error: ssl.SSLError) -> str:
+    """Give OpenSSL's word for it, a constant such as WRONG_VERSION_NUMBER."""
+    return str(getattr(error, "reason", None) or "no reason given")
 
 
 def _untrusted(error: ssl.SSLCertVerificationError, address: Address) -> tuple[str, str]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from secretkit.errors import AccessDeniedError, ProviderError, SecretNotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from secretkit.core.message import Reply
 
 __all__ = ["failure", "json_object", "retry_after"]
@@ -111,16 +113,16 @@ def _object(body: bytes) -> dict[str, Any] | None:
 def _is_shallow(document: object) -> bool:
     level = [document]
     for _ in range(_DEPTH):
-        level = [inner for one in level for inner in _inside(one)]
+        level = [inner for one in level for inner in _inside(one) if isinstance(inner, dict | list)]
         if not level:
             return True
     return False
 
 
-def _inside(one: object) -> list[object]:
+def _inside(one: object) -> Iterable[object]:
     if isinstance(one, dict):
-        return list(one.values())
-    return one if isinstance(one, list) else []
+        return one.values()
+    return one if isinstance(one, list) else ()
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
