@@ -92,6 +92,7 @@ def test_a_clean_commit_is_passed_with_one_line_and_next_to_no_imports(hook):
         "secretkit.scan.hook.glance",
         "secretkit.scan.hook.setting",
         "secretkit.scan.hook.start",
+        "secretkit.scan.hook.wrapped",  # for the long run of letters
     }
 
 
