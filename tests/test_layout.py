@@ -38,6 +38,7 @@ REVEALS = {
     "core/credential.py": "checks the shape of a key before it can reach a header",
     "core/secret.py": "compares two secrets in constant time",
     "core/sigv4.py": "derives AWS's signing key, and writes the session token's header",
+    "identity/claims.py": "reads what a token says of itself before it is sent",
     "ledger/__init__.py": "a ledger's URL may hold a password, and its scheme picks the ledger",
     "ledger/keys.py": "makes the keyed digest that stands for the value everywhere else",
     "ledger/postgres.py": "hands the URL to the database driver",
