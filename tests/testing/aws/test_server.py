@@ -1,0 +1,119 @@
+"""Regions, faults and the record of calls."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+
+from secretkit.errors import ConfigError
+from secretkit.testing.aws import DROP, Call, Fault
+from testing.aws.conftest import BROKER
+from testing.aws.refusals import refused
+
+
+@pytest.fixture
+def store(aws, client, broker):
+    aws.secrets.add("a", "value", region="us-east-1")
+    return client("secretsmanager", broker)
+
+
+def ask(store):
+    return store.get_secret_value(SecretId="a")["SecretString"]
+
+
+def test_calls_are_counted_and_told_without_a_value(aws, broker, store):
+    ask(store)
+    with refused("ResourceNotFoundException"):
+        store.get_secret_value(SecretId="none")
+    assert aws.count("secretsmanager:GetSecretValue") == 2
+    assert aws.counts() == {"secretsmanager:GetSecretValue": 2}
+    action = "secretsmanager:GetSecretValue"
+    assert aws.calls == (
+        Call(action=action, region="us-east-1", caller=BROKER, status=200, code=""),
+        Call(
+            action=action,
+            region="us-east-1",
+            caller=BROKER,
+            status=400,
+            code="ResourceNotFoundException",
+        ),
+    )
+    assert "value" not in repr(aws.calls)
+    assert broker.access_key_id not in repr(aws.calls)
+
+
+def test_a_throttle_tells_when_to_come_back_and_passes(aws, store):
+    aws.faults.add(
+        Fault(action="secretsmanager:*", code="ThrottlingException", retry_after="7", times=2)
+    )
+    for _ in range(2):
+        with refused("ThrottlingException", status=400) as caught:
+            ask(store)
+        headers = caught.value.response["ResponseMetadata"]["HTTPHeaders"]
+        assert headers["retry-after"] == "7"
+    assert ask(store) == "value"
+
+
+def test_a_fault_is_for_its_action_and_region_until_it_is_cleared(aws, client, broker, store):
+    aws.secrets.add("a", "west", region="us-west-2")
+    aws.faults.add(Fault(region="us-east-1", code="InternalServiceError", times=0))
+    aws.faults.add(Fault(action="sts:GetCallerIdentity", code="ServiceUnavailable"))
+    for _ in range(3):
+        with refused("InternalServiceError", status=500):
+            ask(store)
+    assert ask(client("secretsmanager", broker, region="us-west-2")) == "west"
+    aws.faults.clear()
+    client("sts", broker).get_caller_identity()
+    assert ask(store) == "value"
+
+
+def test_a_fault_hides_no_wrong_signature(aws, client, store):
+    aws.faults.add(Fault(code="InternalServiceError"))
+    with refused("MissingAuthenticationTokenException"):
+        ask(client("secretsmanager"))
+    with refused("InternalServiceError"):
+        ask(store)
+
+
+def test_a_region_can_be_down_and_come_back(aws, client, broker, store):
+    aws.stop_region("us-east-1")
+    with pytest.raises(EndpointConnectionError):
+        ask(store)
+    with pytest.raises(ConfigError):
+        aws.url("us-east-1")
+    aws.start_region("us-east-1")
+    assert ask(client("secretsmanager", broker)) == "value"
+
+
+def test_a_connection_can_be_cut_without_an_answer(aws, store):
+    aws.faults.add(Fault(code=DROP))
+    with pytest.raises(ConnectionClosedError):
+        ask(store)
+    assert aws.calls[-1].status == 0
+    assert ask(store) == "value"
+
+
+def test_an_answer_can_hang_and_the_stand_in_still_stops(aws, store):
+    aws.faults.add(Fault(hang=timedelta(minutes=10)))
+    with pytest.raises(ReadTimeoutError):
+        ask(store)
+
+
+def test_a_caller_can_be_denied_an_action(aws, client, broker, store, session):
+    aws.deny("secretsmanager:GetSecretValue", arn=BROKER)
+    with refused("AccessDeniedException", status=400):
+        ask(store)
+    assert ask(client("secretsmanager", session())) == "value"
+    client("sts", broker).get_caller_identity()
+    aws.deny("*", arn=BROKER)
+    with refused("AccessDenied", status=403):
+        client("sts", broker).get_caller_identity()
+
+
+def test_what_a_service_does_not_know_is_refused(store):
+    with refused("UnknownOperationException"):
+        store.create_secret(Name="b", SecretString="c")
+    with refused("InvalidParameterException"):
+        store.list_secrets(Filters=[{"Key": "name", "Values": ["a"]}])
