@@ -193,15 +193,19 @@ def test_a_suite_without_our_fixtures_is_left_alone(pytester):
 def test_the_ini_option_watches_the_tokens_that_the_stand_in_mints(pytester):
     pytester.makepyfile(
         """
-        from datetime import timedelta
+        from secretkit.broker import SystemClock
+        from secretkit.testing.stub.issuer import TokenIssuer
         from secretkit.testing.stub.oauth import GRANT_TYPE
 
         def test_it(claude_stub):
+            issuer = TokenIssuer("https://id.example.org", clock=SystemClock())
+            ids = claude_stub.organization.federate(issuer, subject="me")
             grant = {
                 "grant_type": GRANT_TYPE,
-                "assertion": "x",
-                "federation_rule_id": "fdrl_1",
-                "organization_id": "5ec2e7a1-0000-4000-8000-000000000001",
+                "assertion": issuer.token("me").reveal(),
+                "federation_rule_id": ids.federation_rule_id,
+                "organization_id": ids.organization_id,
+                "service_account_id": ids.service_account_id,
             }
             print(claude_stub.tokens.mint(grant).secret.reveal())
         """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from secretkit.testing.stub.oauth import BETAS
 from secretkit.testing.stub.refused import RefusedError
+from secretkit.testing.stub.resource import COLLECTIONS
 from secretkit.testing.stub.schema import check_count_tokens, check_messages, read_object
 from secretkit.testing.stub.sse import Reply
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from secretkit.testing.stub.keys import KeyRing, Verdict
     from secretkit.testing.stub.limits import Meter
     from secretkit.testing.stub.oauth import Exchange
+    from secretkit.testing.stub.organization import Organization
 
 __all__ = ["MODELS", "VERSIONS", "Answer", "Api", "route_of"]
 
@@ -38,6 +40,7 @@ _METHODS: Final = {
     "/v1/models/{id}": "GET",
     "/v1/oauth/token": "POST",
 }
+_ORGANIZATION: Final = "/v1/organizations/"
 _JSON: Final = re.compile(r'application/json(?:[ \t]*;[ \t]*charset="?utf-8"?)?', re.IGNORECASE)
 _MAX_PAGE: Final = 1_000
 
@@ -57,14 +60,26 @@ def route_of(path: str) -> str:
     """Give the route's name, which is safe to log, or an empty string for none."""
     if path in _METHODS:
         return "" if "{" in path else path
+    if path.startswith(_ORGANIZATION):
+        kind = path.removeprefix(_ORGANIZATION).partition("/")[0]
+        return f"{_ORGANIZATION}{kind}" if kind in COLLECTIONS else ""
     return "/v1/models/{id}" if _MODEL_PATH.fullmatch(path) else ""
 
 
 class Api:
     """The endpoints. ``reply`` is the text of every message and may be set at any time."""
 
-    def __init__(self, *, keys: KeyRing, meter: Meter, exchange: Exchange, reply: str) -> None:
+    def __init__(
+        self,
+        *,
+        keys: KeyRing,
+        meter: Meter,
+        exchange: Exchange,
+        organization: Organization,
+        reply: str,
+    ) -> None:
         self.reply = reply
+        self._organization = organization
         self._keys = keys
         self._meter = meter
         self._exchange = exchange
@@ -83,9 +98,10 @@ class Api:
         route = route_of(head.path)
         if not route:
             raise RefusedError(404, "there is nothing at this path")
-        if head.method != _METHODS[route]:
+        allowed = _METHODS.get(route, "GET, POST")
+        if head.method not in allowed.split(", "):
             refused = RefusedError(405, "this method is not allowed here")
-            refused.headers["allow"] = _METHODS[route]
+            refused.headers["allow"] = allowed
             raise refused
         if route == "/v1/oauth/token":
             if head.presented.spelling:
@@ -93,6 +109,8 @@ class Api:
             return route
         _check_credential(head, verdict)
         _check_version(head.headers)
+        if route.startswith(_ORGANIZATION) and verdict is not None:
+            self._organization.check(verdict.label, is_token=verdict.is_token)
         return route
 
     def answer(self, route: str, head: Head, body: bytes, *, request_id: str) -> Answer:
@@ -101,12 +119,12 @@ class Api:
         Raises:
             RefusedError: 400, 401 (token endpoint) or 404.
         """
-        if _METHODS[route] == "GET":
-            if body:
-                raise RefusedError(400, "a GET has no body here")
-            return self._models(route, head)
+        if head.method == "GET":
+            return self._got(route, head, body)
         if not _JSON.fullmatch(head.headers.get("content-type", "")):
             raise RefusedError(400, "content-type: application/json is expected")
+        if route.startswith(_ORGANIZATION):
+            return self._administration(head, read_object(body or b"{}"))
         given = read_object(body)
         if route == "/v1/oauth/token":
             return self._token(head, given)
@@ -165,6 +183,18 @@ class Api:
         if head.query:
             raise RefusedError(400, "an unknown query parameter", oauth="invalid_request")
         return Answer(self._exchange.mint(given).body(), headers={"cache-control": "no-store"})
+
+    def _got(self, route: str, head: Head, body: bytes) -> Answer:
+        if body:
+            raise RefusedError(400, "a GET has no body here")
+        if route.startswith(_ORGANIZATION):
+            return self._administration(head, {})
+        return self._models(route, head)
+
+    def _administration(self, head: Head, given: Mapping[str, object]) -> Answer:
+        return Answer(
+            self._organization.answer(head.method, head.path, query=head.query, given=given)
+        )
 
     def _models(self, route: str, head: Head) -> Answer:
         if route == "/v1/models":

@@ -14,6 +14,7 @@ from secretkit.testing.stub.keys import KeyRing
 from secretkit.testing.stub.limits import Meter, RateLimits
 from secretkit.testing.stub.log import LogRecord, StubLog, select, summarise
 from secretkit.testing.stub.oauth import Exchange
+from secretkit.testing.stub.organization import Organization
 from secretkit.testing.stub.script import Script, Step
 from secretkit.testing.stub.server import Server, Settings
 
@@ -41,8 +42,10 @@ class ClaudeStub:
             stub.keys.accept(key, label="a")
             client = anthropic.Anthropic(api_key=key.reveal(), base_url=stub.url)
 
-    No key is accepted until :attr:`keys` is told so. Overlaps, token ends and rate-limit windows
-    follow ``clock``; delays and paces are real seconds. ``log_file`` gets one JSON line a request.
+    No key is accepted until :attr:`keys` is told so, and no workload's token until
+    :attr:`organization` trusts its issuer (``organization.federate(issuer, …)``). Overlaps, token
+    ends and rate-limit windows follow ``clock``; delays and paces are real seconds. ``log_file``
+    gets one JSON line a request.
     """
 
     def __init__(  # noqa: PLR0913 - each a knob of the double, by keyword, with a default
@@ -50,7 +53,7 @@ class ClaudeStub:
         *,
         clock: Clock | None = None,
         reply: str = "Hello from the stand-in. Nothing here has met a model.",
-        token_ttl: timedelta = timedelta(hours=1),
+        token_ttl: timedelta = timedelta(days=1),
         limits: RateLimits | None = None,
         log_file: Path | None = None,
         port: int = 0,
@@ -60,12 +63,21 @@ class ClaudeStub:
     ) -> None:
         self._clock: Clock = clock or SystemClock()
         self.keys = KeyRing(self._clock)
-        self.tokens = Exchange(self.keys, clock=self._clock, ttl=token_ttl)
+        self.organization = Organization(organization_id, clock=self._clock)
+        self.tokens = Exchange(
+            self.keys, organization=self.organization, clock=self._clock, ttl=token_ttl
+        )
         self.tokens.on_mint = on_mint
         self._script = Script()
         self._log_file = log_file
         meter = Meter(limits or RateLimits(), clock=self._clock)
-        self._api = Api(keys=self.keys, meter=meter, exchange=self.tokens, reply=reply)
+        self._api = Api(
+            keys=self.keys,
+            meter=meter,
+            exchange=self.tokens,
+            organization=self.organization,
+            reply=reply,
+        )
         self._settings = Settings(port, max_body, organization_id)
         self._log = StubLog()
         self._loop: asyncio.AbstractEventLoop | None = None

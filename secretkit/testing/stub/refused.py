@@ -15,6 +15,7 @@ ERROR_TYPES: Final = {
     403: "permission_error",
     404: "not_found_error",
     405: "invalid_request_error",
+    409: "conflict_error",
     411: "invalid_request_error",
     413: "request_too_large",
     417: "invalid_request_error",

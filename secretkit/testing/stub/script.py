@@ -14,7 +14,11 @@ from secretkit.testing.stub.refused import RefusedError
 
 __all__ = ["SCRIPTABLE", "Script", "Step", "StepOptions"]
 
-SCRIPTABLE: Final = ("/v1/messages", "/v1/messages/count_tokens", "/v1/models", "/v1/oauth/token")
+SCRIPTABLE: Final = (
+    *("/v1/messages", "/v1/messages/count_tokens", "/v1/models", "/v1/oauth/token"),
+    *("/v1/organizations/federation_issuers", "/v1/organizations/federation_rules"),
+    "/v1/organizations/service_accounts",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,12 @@ import httpx2
 import pytest
 from stubwire import KEY
 
+from secretkit.testing.stub.issuer import TokenIssuer
+
 HELLO = {
     "model": "claude-opus-4-5",
     "max_tokens": 50,
     "messages": [{"role": "user", "content": "hi"}],
-}
-GRANT = {
-    "federation_rule_id": "fdrl_1",
-    "organization_id": "5ec2e7a1-0000-4000-8000-000000000001",
 }
 
 
@@ -151,9 +149,14 @@ def test_credentials_with_an_access_token(stub):
     assert stub.count(key=label, spelling="bearer", status=200) == 1
 
 
-def test_workload_identity_from_exchange_to_message(stub):
+def test_workload_identity_from_exchange_to_message(stub, fake_clock):
+    issuer = TokenIssuer("https://id.example.org", clock=fake_clock)
+    ids = stub.organization.federate(issuer, subject="me")
     credentials = anthropic.WorkloadIdentityCredentials(
-        identity_token_provider=lambda: "an opaque assertion", **GRANT
+        identity_token_provider=lambda: issuer.token("me").reveal(),
+        federation_rule_id=ids.federation_rule_id,
+        organization_id=ids.organization_id,
+        service_account_id=ids.service_account_id,
     )
     with (
         credentials,
