@@ -29,6 +29,7 @@ LONGER = {
 # A name that ends with "/" stands for a whole room.
 REVEALS = {
     "claude/auth.py": "writes the request's header: the wire",
+    "claude/signing.py": "writes a Bedrock API key into the request's header: the wire",
     "claude/tokens.py": "hands a token to the SDK, which writes the header",
     "cli/handout.py": "hands one value to the program that asked for it on standard output",
     "cli/handover.py": "writes a file of its own, 0600, for the command that run starts",

@@ -25,13 +25,10 @@ from secretkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from secretkit.claude.auth import RotatingAuth
-    from secretkit.claude.client import (
-        async_client_arguments,
-        client_arguments,
-        connect,
-        connect_async,
-    )
+    from secretkit.claude.client import async_client_arguments, client_arguments
     from secretkit.claude.fault import CredentialDelayError, CredentialFaultError, OriginError
+    from secretkit.claude.platform import connect, connect_async
+    from secretkit.claude.signing import SigningAuth
     from secretkit.claude.tokens import AsyncTokenProvider, TokenProvider
     from secretkit.claude.transport import AsyncSealedTransport, SealedTransport
 
@@ -43,6 +40,7 @@ __all__ = [
     "OriginError",
     "RotatingAuth",
     "SealedTransport",
+    "SigningAuth",
     "TokenProvider",
     "async_client_arguments",
     "client_arguments",
@@ -58,11 +56,12 @@ _HOMES: Final = {
     "OriginError": "fault",
     "RotatingAuth": "auth",
     "SealedTransport": "transport",
+    "SigningAuth": "signing",
     "TokenProvider": "tokens",
     "async_client_arguments": "client",
     "client_arguments": "client",
-    "connect": "client",
-    "connect_async": "client",
+    "connect": "platform",
+    "connect_async": "platform",
 }
 _EXTRA: Final = frozenset({"anthropic", "httpx2"})
 

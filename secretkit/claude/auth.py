@@ -1,47 +1,31 @@
-"""RotatingAuth: puts the current credential on each request, and on no other origin's.
-
-The request it is given never carries the credential: a copy of it does, made for the wire, and the
-copy is masked again when the answer is there. Until then the copy is in the hands of what stands
-between this object and the wire: the event hooks of a client that has it as ``auth=``, and nothing
-of the client in a :class:`secretkit.claude.SealedTransport`.
-"""
+"""RotatingAuth: puts the current key or token on each request, and on no other origin's."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-import httpx2
-
-from secretkit.broker.aio import AsyncBroker
-from secretkit.claude.fault import CredentialFaultError, OriginError, translated
-from secretkit.claude.origin import checked_base_url, origin_of
-from secretkit.claude.stream import AsyncSealedStream, SealedStream
+from secretkit.claude.fault import CredentialFaultError
+from secretkit.claude.sealing import SealingAuth
 from secretkit.core.credential import AccessToken, ApiKey
-from secretkit.errors import ConfigError, SecretkitError
+from secretkit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    import httpx2
 
+    from secretkit.broker.aio import AsyncBroker
     from secretkit.broker.blocking import Broker
-    from secretkit.core.lease import Lease
+    from secretkit.core.credential import Credential
 
-__all__ = ["CREDENTIAL_HEADERS", "Header", "RotatingAuth"]
+__all__ = ["Header", "RotatingAuth"]
 
 Header = Literal["authorization", "x-api-key"]
 
-CREDENTIAL_HEADERS: Final = ("authorization", "x-api-key", "proxy-authorization")
-_MASK: Final = "[secretkit]"
-_UNAUTHORIZED: Final = 401
+_HEADERS: Final = ("authorization", "x-api-key")
 # What AccessTokenAuth of anthropic 2.12 adds to a request with an access token.
 _OAUTH_BETA: Final = "oauth-2025-04-20"
-# The extensions of a request that reach the wire. httpcore would take the server's name and the
-# target from "sni_hostname" and "target" instead of the URL, and show the header to "trace".
-_PASSED: Final = frozenset({"timeout"})
-# httpx2 does not export the class.
-_Multipart: Final[Any] = type(httpx2.Request("POST", "https://h", files={"f": b""}).stream)
 
 
-class RotatingAuth(httpx2.Auth):
+class RotatingAuth(SealingAuth):
     """Carries the current credential of ``name``; for httpx2's ``auth=``. Thread-safe.
 
     A request to any other scheme, host or port than ``base_url``'s is refused before the
@@ -59,6 +43,8 @@ class RotatingAuth(httpx2.Auth):
     :func:`secretkit.claude.client_arguments` makes, has neither limit: prefer it.
     """
 
+    _REFUSALS: ClassVar[frozenset[int]] = frozenset({401})
+
     def __init__(
         self,
         name: str,
@@ -67,168 +53,24 @@ class RotatingAuth(httpx2.Auth):
         base_url: str | httpx2.URL | None = None,
         header: Header = "authorization",
     ) -> None:
-        if header not in CREDENTIAL_HEADERS[:2]:
+        if header not in _HEADERS:
             raise ConfigError(f"no header {header!r}", hint="use 'authorization' or 'x-api-key'")
-        self._name = name
-        self._async = broker if isinstance(broker, AsyncBroker) else AsyncBroker(broker)
-        self._blocking = self._async.blocking
-        self._origin = origin_of(checked_base_url(base_url))
+        super().__init__(name, broker=broker, base_url=base_url)
         self._header: Header = header
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._name!r}, base_url={str(self._origin)!r})"
-
-    def sync_auth_flow(
-        self, request: httpx2.Request
-    ) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """Carry the credential through one request, blocking where the broker has to ask."""
-        self._admit(request)
-        try:
-            lease = self._blocking.lease(self._name)
-        except SecretkitError as error:
-            raise translated(error, name=self._name) from error
-        sealed = self._sealed(request, lease, watch=_watch(request))
-        try:
-            response = yield sealed
-            _mask_redirects(response)
-            if response.status_code == _UNAUTHORIZED:
-                newer = self._newer(lease)
-                if newer.generation != lease.generation and _replayable(request):
-                    _mask(sealed)
-                    sealed = self._sealed(request, newer, watch=_watch(request))
-                    response = yield sealed
-                    _mask_redirects(response)
-            if isinstance(response.stream, httpx2.SyncByteStream):
-                response.stream = SealedStream(response.stream)
-        finally:
-            _mask(sealed)
-
-    async def async_auth_flow(
-        self, request: httpx2.Request
-    ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        """Carry the credential through one request without blocking the loop."""
-        self._admit(request)
-        try:
-            lease = await self._async.lease(self._name)
-        except SecretkitError as error:
-            raise translated(error, name=self._name) from error
-        sealed = self._sealed(request, lease, watch=_watch_async(request))
-        try:
-            response = yield sealed
-            _mask_redirects(response)
-            if response.status_code == _UNAUTHORIZED:
-                newer = await self._newer_async(lease)
-                if newer.generation != lease.generation and _replayable(request):
-                    _mask(sealed)
-                    sealed = self._sealed(request, newer, watch=_watch_async(request))
-                    response = yield sealed
-                    _mask_redirects(response)
-            if isinstance(response.stream, httpx2.AsyncByteStream):
-                response.stream = AsyncSealedStream(response.stream)
-        finally:
-            _mask(sealed)
-
-    def _newer(self, lease: Lease) -> Lease:
-        try:
-            return self._blocking.refresh(self._name, seen=lease.generation)
-        except SecretkitError as error:
-            raise translated(error, name=self._name) from error
-
-    async def _newer_async(self, lease: Lease) -> Lease:
-        try:
-            return await self._async.refresh(self._name, seen=lease.generation)
-        except SecretkitError as error:
-            raise translated(error, name=self._name) from error
-
-    def _admit(self, request: httpx2.Request) -> None:
-        asked = origin_of(request.url)
-        if asked != self._origin:
-            raise OriginError(
-                f"the credential {self._name!r} is for {self._origin}, not for {asked}",
-                hint="connect with base_url= for another server; redirects are not followed",
-            )
-
-    def _sealed(
-        self,
-        request: httpx2.Request,
-        lease: Lease,
-        *,
-        watch: Callable[[str, dict[str, Any]], object],
-    ) -> httpx2.Request:
-        """Give the copy for the wire: one credential header, the origin's own Host."""
-        if not isinstance(lease.credential, ApiKey | AccessToken):
+    def _write(self, sealed: httpx2.Request, credential: Credential) -> None:
+        if not isinstance(credential, ApiKey | AccessToken):
             raise CredentialFaultError(
-                f"{self._name!r} is of kind {lease.credential.kind!r}, and Claude takes an API key "
+                f"{self._name!r} is of kind {credential.kind!r}, and Claude takes an API key "
                 "or an access token",
                 hint=f'set kind = "{ApiKey.kind}" in [credentials.{self._name}]',
             )
-        sealed = httpx2.Request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            stream=request.stream,
-            extensions={k: v for k, v in request.extensions.items() if k in _PASSED},
-        )
-        sealed.extensions["trace"] = watch
-        for header in CREDENTIAL_HEADERS:
-            sealed.headers.pop(header, None)
-        sealed.headers["Host"] = request.url.netloc.decode("ascii")
-        if isinstance(lease.credential, AccessToken):
+        if isinstance(credential, AccessToken):
             _add_beta(sealed)
         elif self._header == "x-api-key":
-            sealed.headers["X-Api-Key"] = lease.credential.secret.reveal()
-            return sealed
-        sealed.headers["Authorization"] = f"Bearer {lease.credential.secret.reveal()}"
-        return sealed
-
-
-def _watch(request: httpx2.Request) -> Callable[[str, dict[str, Any]], None]:
-    """Give a trace for httpcore that lets only this very request go out.
-
-    httpx2 copies the extensions, and with them this, into the request that follows a redirect.
-    """
-    meant, method = request.url, request.method.encode("ascii")
-    whole = (meant.raw_scheme, meant.raw_host, meant.port, meant.raw_path)
-
-    def watch(event: str, info: dict[str, Any]) -> None:
-        if not event.endswith(".send_request_headers.started"):
+            sealed.headers["X-Api-Key"] = credential.secret.reveal()
             return
-        asked = info["request"]
-        if asked.method == b"CONNECT" != method:
-            return  # a tunnel through a proxy, which carries no credential
-        if (asked.url.scheme, asked.url.host, asked.url.port, asked.url.target) != whole:
-            raise OriginError(
-                f"the request to {origin_of(meant)} was redirected, and was not sent on",
-                hint="leave follow_redirects off, or use secretkit.claude.client_arguments()",
-            )
-
-    return watch
-
-
-def _watch_async(request: httpx2.Request) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
-    look = _watch(request)
-
-    async def watch(event: str, info: dict[str, Any]) -> None:
-        look(event, info)
-
-    return watch
-
-
-def _replayable(request: httpx2.Request) -> bool:
-    """Say whether the body can be sent a second time, and is the same then."""
-    if isinstance(request.stream, _Multipart):
-        return all(_rereadable(part) for part in request.stream.fields)
-    return isinstance(request.stream, httpx2.ByteStream)
-
-
-def _rereadable(part: Any) -> bool:  # noqa: ANN401 - a class that httpx2 does not export
-    file = getattr(part, "file", b"")  # a plain field has none
-    if isinstance(file, bytes | str):
-        return True
-    try:
-        return bool(file.seekable())  # httpx2 goes back to the start of it itself
-    except (AttributeError, ValueError):  # it cannot say so, or is closed
-        return False
+        sealed.headers["Authorization"] = f"Bearer {credential.secret.reveal()}"
 
 
 def _add_beta(sealed: httpx2.Request) -> None:
@@ -236,17 +78,3 @@ def _add_beta(sealed: httpx2.Request) -> None:
     flags = [flag.strip() for flag in given.split(",") if flag.strip()]
     if _OAUTH_BETA not in flags:
         sealed.headers["anthropic-beta"] = ",".join((*flags, _OAUTH_BETA))
-
-
-def _mask_redirects(response: httpx2.Response) -> None:
-    """Mask the requests that httpx2 built from the copy, credential and all, for redirects."""
-    response.next_request = None
-    if response.history:
-        for one in (response, *response.history):
-            _mask(one.request)
-
-
-def _mask(sealed: httpx2.Request) -> None:
-    for header in CREDENTIAL_HEADERS:
-        if header in sealed.headers:
-            sealed.headers[header] = _MASK

@@ -18,7 +18,7 @@ from secretkit.claude.stream import stripped
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from secretkit.claude.auth import RotatingAuth
+    from secretkit.claude.sealing import SealingAuth
 
 __all__ = ["AsyncSealedTransport", "SealedTransport"]
 
@@ -26,18 +26,19 @@ _DRAIN: Final = 64 * 1024
 
 
 class SealedTransport(httpx2.BaseTransport):
-    """Runs a :class:`RotatingAuth` below the client, around ``inner``. Thread-safe.
+    """Runs a :class:`RotatingAuth` or a :class:`SigningAuth` around ``inner``. Thread-safe.
 
-    Event hooks, logs, the SDK's errors and their tracebacks see the request as the SDK made it; of
-    its extensions only ``timeout`` goes further, so a ``trace`` is not called. ``inner`` gets the
-    credential. ``on_close`` is called once, after ``inner`` is closed.
+    It stands below the client: event hooks, logs, the SDK's errors and their tracebacks see the
+    request as the SDK made it; of its extensions only ``timeout`` goes further, so a ``trace`` is
+    not called. ``inner`` gets the credential. ``on_close`` is called once, after ``inner`` is
+    closed.
     """
 
     def __init__(
         self,
         inner: httpx2.BaseTransport,
         *,
-        auth: RotatingAuth,
+        auth: SealingAuth,
         on_close: Callable[[], None] | None = None,
     ) -> None:
         self._inner = inner
@@ -45,7 +46,7 @@ class SealedTransport(httpx2.BaseTransport):
         self._on_close = on_close
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send ``request`` with the current credential; once more after a 401."""
+        """Send ``request`` with the current credential; once more if that one is over."""
         with closing(self._auth.sync_auth_flow(request)) as flow:
             sealed = next(flow)
             while True:
@@ -86,7 +87,7 @@ class AsyncSealedTransport(httpx2.AsyncBaseTransport):
         self,
         inner: httpx2.AsyncBaseTransport,
         *,
-        auth: RotatingAuth,
+        auth: SealingAuth,
         on_close: Callable[[], None] | None = None,
     ) -> None:
         self._inner = inner
@@ -94,7 +95,7 @@ class AsyncSealedTransport(httpx2.AsyncBaseTransport):
         self._on_close = on_close
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send ``request`` with the current credential; once more after a 401."""
+        """Send ``request`` with the current credential; once more if that one is over."""
         async with aclosing(self._auth.async_auth_flow(request)) as flow:
             sealed = await anext(flow)
             while True:

@@ -29,7 +29,7 @@ from secretkit.claude import (
     connect,
     connect_async,
 )
-from secretkit.claude.client import PLACEHOLDER
+from secretkit.claude.pinned import PLACEHOLDER
 from secretkit.errors import ConfigError, SecretkitError
 from secretkit.testing.memory import denied, unavailable
 
