@@ -51,7 +51,7 @@ def broken(error: Exception, *, address: Address, ref: str) -> ProviderError:
         return ProviderError(
             f"{ref}: {address} ended the connection before its reply was whole",
             ref=ref,
-            hint="look at the service's own log, and at proxies before it",
+            hint="look at the service's log: it may want a client certificate, or stop just now",
         )
     return ProviderError(
         f"{ref}: what {address} answers is no HTTP",

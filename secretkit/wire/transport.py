@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import threading
+import ssl
+from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Final, cast
 
@@ -18,7 +19,6 @@ from secretkit.wire.trust import trusting
 
 if TYPE_CHECKING:
     import socket
-    import ssl
     from datetime import timedelta
 
     from secretkit.core.message import Request
@@ -67,9 +67,7 @@ class HttpTransport:
             "certificate": certificate,
             "private_key_file": private_key_file,
         }
-        self._lock = threading.Lock()
-        self._seen: tuple[object, ...] = ()
-        self._context: ssl.SSLContext | None = None
+        self._trusted: tuple[tuple[object, ...], ssl.SSLContext] | None = None
 
     def send(self, request: Request, *, ref: str, timeout: timedelta) -> Reply:
         """Give the whole reply; see the port for the errors.
@@ -95,7 +93,8 @@ class HttpTransport:
         except OSError as error:
             return unreached(error, address=address, ref=ref)
         try:
-            line.send(_written(request, address))
+            with suppress(ConnectionError, ssl.SSLEOFError):  # it may have answered and hung up
+                line.send(_written(request, address))
             return _read(line, request.method)
         except (OSError, HTTPException, ValueError, TooLargeError) as error:
             return broken(error, address=address, ref=ref)
@@ -103,12 +102,16 @@ class HttpTransport:
             line.close()
 
     def _trust(self) -> ssl.SSLContext:
+        """Give the context of the files as they are now.
+
+        Without a lock, which a fork could copy while it is held: two threads that come first both
+        read the files, and either context will do.
+        """
         seen = tuple(_state(path) for path in self._files.values())
-        with self._lock:
-            if self._context is None or seen != self._seen:
-                self._context = trusting(**self._files)
-                self._seen = seen
-            return self._context
+        held = self._trusted
+        if held is None or held[0] != seen:
+            held = self._trusted = (seen, trusting(**self._files))
+        return held[1]
 
 
 def _state(path: str) -> object:

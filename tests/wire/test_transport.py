@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from certified import Authority
 from secretkit.broker import SystemClock
@@ -75,6 +77,13 @@ def refused(transport, request, *, timeout=LONG) -> ProviderError:
     return caught.value
 
 
+def outcome(transport, request, *, timeout) -> Reply | ProviderError:
+    try:
+        return transport.send(request, ref="vault:x", timeout=timeout)
+    except ProviderError as error:
+        return error
+
+
 def sockets() -> set[str]:
     """The sockets that this process has open."""
     found = set()
@@ -96,10 +105,7 @@ def test_every_fault_ends_in_time_with_its_error_and_leaves_nothing_behind(
     server.play(bad)
     before, threads = sockets(), threading.active_count()
     start = time.monotonic()
-    try:
-        answer = transport.send(asked(server, canary), ref="vault:x", timeout=SHORT)
-    except ProviderError as error:
-        answer = error
+    answer = outcome(transport, asked(server, canary), timeout=SHORT)
     assert time.monotonic() - start < SHORT.total_seconds() + 0.5
 
     if isinstance(answer, Reply):
@@ -187,6 +193,16 @@ def test_a_chunked_body_is_put_together(server, transport):
 def test_what_is_almost_http_is_a_provider_error(data, server, transport):
     server.play(fault.Fault(name="almost", answer=lambda peer: peer.send(data)))
     assert type(refused(transport, asked(server))) is ProviderError
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others drop what came before a reset")
+def test_an_answer_that_comes_before_the_request_was_read_is_given(transport):
+    data = b"HTTP/1.1 413 -\r\nContent-Length: 2\r\n\r\n{}"
+    early = fault.Fault(name="early", answer=lambda peer: peer.send(data), deaf=True)
+    with fault.FaultServer() as server:
+        server.play(early)
+        request = Request(method="POST", url=server.url, body=b"x" * 50_000_000)
+        assert transport.send(request, ref="r", timeout=LONG).status == 413
 
 
 def test_a_redirect_is_given_back_and_not_followed(server, transport, canary):
@@ -368,6 +384,19 @@ def test_a_secret_with_a_line_end_is_refused_and_not_shown(server, transport, ca
 def test_a_method_that_is_none_is_refused(method, server, transport):
     request = Request(method=method, url=server.url)
     assert isinstance(refused(transport, request), ProviderUnavailableError)
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_whatever_bytes_come_back_there_is_a_reply_or_a_provider_error(data):
+    good = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    start = data.draw(st.integers(0, len(good)))
+    end = data.draw(st.integers(start, len(good)))
+    bad = good[:start] + data.draw(st.binary(max_size=30)) + good[end:]
+    with fault.FaultServer() as server:
+        server.play(fault.Fault(name="drawn", answer=lambda peer: peer.send(bad)))
+        answer = outcome(HttpTransport(clock=SystemClock()), asked(server), timeout=LONG)
+    assert type(answer) in {Reply, ProviderError}
 
 
 def test_many_threads_share_one_transport(server, transport):
