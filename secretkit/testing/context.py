@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["provider_context"]
 
 
-def provider_context(
+def provider_context(  # noqa: PLR0913 - each is a part of the world
     *,
     clock: Clock | None = None,
     environ: Mapping[str, str] | None = None,
