@@ -38,6 +38,7 @@ _USUAL: Final = 300  # used at once, so short; STS gives up to 3600
 _REGION: Final = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]")
 _TOKEN: Final = re.compile(rb"<WebIdentityToken>([A-Za-z0-9_.-]+)</WebIdentityToken>")
 _CODE: Final = re.compile(rb"<Code>([A-Za-z.]{1,80})</Code>")
+_OK: Final = 200
 _FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
 _SWITCH: Final = "have an administrator run: aws iam enable-outbound-web-identity-federation"
 _ENDED: Final = "the session of base has ended; see that it is renewed, and that the clock is right"
@@ -91,9 +92,15 @@ class AwsIdentity:
         transport = self._context.transport()
         reply = transport.send(request, ref=self.ref, timeout=deadline.left)
         found = _token_in(reply)
-        if found is None:
-            raise self._failure(reply)
-        return found
+        if found is not None:
+            return found
+        if reply.status == _OK:
+            raise ProviderError(
+                f"{self.ref}: the answer of STS has no token in it",
+                ref=self.ref,
+                hint="see that endpoint, if you wrote one, is STS",
+            )
+        raise self._failure(reply)
 
     def _signed(self, credential: AwsCredentials) -> Request:
         now = self._context.clock.now()
@@ -179,5 +186,5 @@ def open_aws(
 
 def _token_in(reply: Reply) -> Secret | None:
     """Give the token; raises nothing, as it sees the token."""
-    match = _TOKEN.search(reply.body) if reply.status == 200 else None  # noqa: PLR2004 - OK
+    match = _TOKEN.search(reply.body) if reply.status == _OK else None
     return Secret(match[1].decode()) if match else None
