@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from _typeshed import WriteableBuffer
 
@@ -109,7 +109,8 @@ def connect(address: Address, *, context: ssl.SSLContext | None, deadline: Deadl
     Raises:
         OSError: in all its kinds, ``socket.gaierror``, ``ssl.SSLError`` and ``TimeoutError`` too.
     """
-    sock = _connected(address, deadline)
+    places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    sock = _connected(places, deadline)
     try:
         if context is not None:
             sock = context.wrap_socket(
@@ -126,12 +127,10 @@ def connect(address: Address, *, context: ssl.SSLContext | None, deadline: Deadl
     return Line(sock, deadline=deadline)
 
 
-def _connected(address: Address, deadline: Deadline) -> socket.socket:
+def _connected(places: Sequence[tuple[Any, ...]], deadline: Deadline) -> socket.socket:
     """Try the addresses of a name in turn; each gets its share of the time that is left."""
-    places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    for more, (family, kind, protocol, _, place) in zip(
-        range(len(places) - 1, -1, -1), places, strict=True
-    ):
+    for more in range(len(places) - 1, -1, -1):
+        family, kind, protocol, _, place = places[-1 - more]
         sock = socket.socket(family, kind, protocol)
         try:
             sock.settimeout(deadline.left() / (more + 1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import ssl
 import sys
-from pathlib import Path
 from typing import Final
 
 from secretkit.errors import ConfigError
@@ -71,19 +70,20 @@ def _trust_system(context: ssl.SSLContext) -> None:
         return
     # Not load_default_certs elsewhere: OpenSSL would take SSL_CERT_FILE from the environment.
     places = ssl.get_default_verify_paths()
-    if _holds_hashes(places.openssl_capath):
-        context.load_verify_locations(capath=places.openssl_capath)
-        found = True
-    else:
-        found = False
-    for bundle in (places.openssl_cafile, *(() if found else _BUNDLES)):
-        if Path(bundle).is_file() and _loaded(context, bundle):
-            return
-    if not found:
+    if not _loaded_from(context, places.openssl_cafile, places.openssl_capath, _BUNDLES):
         raise ConfigError(
             "this system has no file of trusted authorities",
             hint="install ca-certificates, or name a file as ca_bundle",
         )
+
+
+def _loaded_from(context: ssl.SSLContext, file: str, folder: str, others: tuple[str, ...]) -> bool:
+    """Trust OpenSSL's own file and folder; where neither is there, the first of ``others``."""
+    found = _holds_hashes(folder)
+    if found:
+        context.load_verify_locations(capath=folder)
+    found = _loaded(context, file) or found
+    return found or any(_loaded(context, other) for other in others)
 
 
 def _holds_hashes(folder: str) -> bool:

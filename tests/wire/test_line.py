@@ -11,7 +11,7 @@ import pytest
 
 from secretkit.testing import FakeClock
 from secretkit.wire.address import read_address
-from secretkit.wire.line import Deadline, Line, TooLargeError, connect
+from secretkit.wire.line import Deadline, Line, TooLargeError, _connected, connect
 
 
 def deadline(seconds=10.0) -> Deadline:
@@ -103,7 +103,29 @@ def test_it_connects_by_name_and_by_number(host):
             assert peer.recv(10) == b"abc"
 
 
-def test_a_full_queue_ends_the_attempt_in_time():
+def places(*ports: int) -> list[tuple]:
+    return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port)) for port in ports]
+
+
+def test_the_next_address_of_a_name_is_tried():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        ports = closed.getsockname()[1], server.getsockname()[1]
+        with _connected(places(*ports), deadline()) as sock:
+            assert sock.getpeername()[1] == ports[1]
+
+
+def test_the_last_address_says_why_none_was_reached():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        with pytest.raises(ConnectionRefusedError):
+            _connected(places(port, port), deadline())
+    with pytest.raises(socket.gaierror):
+        _connected([], deadline())
+
+
+def test_a_server_that_accepts_nobody_takes_its_share_of_the_time_and_no_more():
     with socket.socket() as server, socket.socket() as first, socket.socket() as second:
         server.bind(("127.0.0.1", 0))
         server.listen(0)
@@ -115,3 +137,7 @@ def test_a_full_queue_ends_the_attempt_in_time():
         with pytest.raises(TimeoutError):
             connect(read_address(url), context=None, deadline=deadline(0.3))
         assert time.monotonic() - start < 1
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            ports = server.getsockname()[1], other.getsockname()[1]
+            with _connected(places(*ports), deadline(0.6)) as sock:
+                assert sock.getpeername()[1] == ports[1]

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 
 from certified import Authority
 from secretkit.errors import ConfigError
-from secretkit.wire.trust import trusting
+from secretkit.wire.trust import _loaded_from, trusting
 
 
 @pytest.fixture
@@ -37,6 +37,22 @@ def test_without_a_bundle_the_system_is_trusted_and_not_the_environment(authorit
     known = {one["serialNumber"] for one in trust(ca_bundle=str(authority.bundle)).get_ca_certs()}
     system = {one["serialNumber"] for one in trust().get_ca_certs()}
     assert not known & system
+
+
+def test_where_openssl_has_nothing_the_first_file_that_systems_use_is_taken(authority, tmp_path):
+    def count(file: Path, folder: Path, *others: Path) -> int | None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        found = _loaded_from(context, str(file), str(folder), tuple(map(str, others)))
+        return len(context.get_ca_certs()) if found else None
+
+    nothing, bundle = tmp_path / "nothing", authority.bundle
+    assert count(nothing, nothing) is None
+    assert count(nothing, nothing, nothing, bundle) == 1
+    assert count(bundle, nothing, nothing) == 1
+    assert count(nothing, tmp_path) is None  # a folder without hashes
+    (tmp_path / "0a1b2c3d.0").write_bytes(bundle.read_bytes())
+    assert count(nothing, tmp_path, bundle) == 0  # OpenSSL looks into it when it needs one
+    assert count(bundle, tmp_path) == 1
 
 
 @pytest.mark.parametrize("text", ["", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"])
