@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from secretkit.testing.aws.message import Answer, AwsRefusedError, Incoming
+from secretkit.testing.stub.api import VERSIONS
 from secretkit.testing.stub.refused import RefusedError
 from secretkit.testing.stub.schema import check_messages, read_object
 from secretkit.testing.stub.sse import Reply
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Claude", "service_of"]
 
 _BEDROCK: Final = re.compile(r"/model/([^/]+)/(invoke|invoke-with-response-stream)")
-_VERSION: Final = "bedrock-2023-05-31"
+_VERSIONS: Final = VERSIONS | {"bedrock-2023-05-31"}  # AWS's page has this one, SDK 2.12 the newest
 _BEARER: Final = "bedrock-api-key-"
 _SERVICES: Final = {
     "/anthropic/v1/messages": "bedrock-mantle",
@@ -59,6 +60,8 @@ class Claude:
     def holder(self, request: Incoming, *, service: str) -> Holder:
         """Give who sent it: by a bearer made of a presigned URL, or by the request's signature."""
         kind, _, token = request.header("authorization").partition(" ")
+        if request.header("x-api-key"):
+            kind, token = "Bearer", request.header("x-api-key")
         if kind != "Bearer":
             return self._verifier.holder(request, service=service)
         try:
@@ -117,8 +120,8 @@ class Claude:
             check_messages(given, with_betas=betas)
             return str(given["model"]), bool(given.get("stream"))
         model = unquote(match[1])
-        if given.get("anthropic_version") != _VERSION or "model" in given:
-            message = f"anthropic_version is {_VERSION}, and the model stands in the path"
+        if given.get("anthropic_version") not in _VERSIONS or "model" in given:
+            message = "anthropic_version is required, and the model stands in the path"
             raise AwsRefusedError("ValidationException", message)
         plain = {k: v for k, v in given.items() if k not in {"anthropic_version", "anthropic_beta"}}
         check_messages(plain | {"model": model}, with_betas=betas)
