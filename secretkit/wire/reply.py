@@ -74,13 +74,22 @@ def failure(reply: Reply, *, ref: str, now: datetime, what: str) -> ProviderErro
     """
     status = reply.status
     if status in _DENIED:
-        return AccessDeniedError(f"{ref}: {what} refuses (HTTP {status})", ref=ref)
+        return AccessDeniedError(
+            f"{ref}: {what} refuses (HTTP {status})",
+            ref=ref,
+            hint=f"look at what {what} lets this identity do",
+        )
     if status == _NOT_FOUND:
-        return SecretNotFoundError(f"{ref}: {what} does not have it (HTTP 404)", ref=ref)
+        return SecretNotFoundError(
+            f"{ref}: {what} does not have it (HTTP {status})",
+            ref=ref,
+            hint="look at the name, and whether the address is right",
+        )
     if status in _WAIT or status >= _FIRST_SERVER:
         return ProviderError(
             f"{ref}: {what} cannot answer now (HTTP {status})",
             ref=ref,
+            hint=f"look at the state of {what}; asking again later may help",
             retry_after=retry_after(reply, now=now),
         )
     if status in _REDIRECT:
@@ -89,7 +98,9 @@ def failure(reply: Reply, *, ref: str, now: datetime, what: str) -> ProviderErro
             ref=ref,
             hint="write the address that answers itself",
         )
-    error = ProviderError(f"{ref}: {what} answers with HTTP {status}", ref=ref)
+    error = ProviderError(
+        f"{ref}: {what} answers with HTTP {status}", ref=ref, hint=f"look at the log of {what}"
+    )
     error.retryable = status not in _REFUSED  # the same request would get the same answer
     return error
 

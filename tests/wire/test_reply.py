@@ -136,6 +136,7 @@ def test_a_status_means_one_error(status, kind, retryable, words):
     assert error.retryable is retryable
     assert error.ref == "vault:x"
     assert words in str(error)
+    assert error.hint
     assert "STS" in str(error)
     assert str(status) in str(error)
 
