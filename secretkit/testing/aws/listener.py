@@ -26,10 +26,17 @@ class Listener:
     """Serves until :meth:`stop`. ``exchange`` gives the answer, or None to cut the connection."""
 
     def __init__(
-        self, region: str, *, exchange: Callable[[Incoming], Answer | None], pace: timedelta
+        self,
+        region: str,
+        *,
+        port: int,
+        exchange: Callable[[Incoming], Answer | None],
+        pace: timedelta,
     ) -> None:
         self.stopping = threading.Event()
-        self._server = _Server(region, exchange, pace.total_seconds(), self.stopping)
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.region, self._server.exchange = region, exchange
+        self._server.pace, self._server.stopping = pace.total_seconds(), self.stopping
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True, name=f"aws-{region}"
@@ -52,16 +59,13 @@ class _Server(HTTPServer):
     """Knows its connections, so that it can end them."""
 
     request_queue_size = 512
+    region: str
+    exchange: Callable[[Incoming], Answer | None]
+    pace: float
+    stopping: threading.Event
 
-    def __init__(
-        self,
-        region: str,
-        exchange: Callable[[Incoming], Answer | None],
-        pace: float,
-        stopping: threading.Event,
-    ) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.region, self.exchange, self.pace, self.stopping = region, exchange, pace, stopping
+    def __init__(self, place: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(place, handler)
         self._open: dict[threading.Thread, socket.socket] = {}
         self._lock = threading.Lock()
 
@@ -135,7 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for piece in answer.pieces:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-            self.server.stopping.wait(self.server.pace)
+            if self.server.stopping.wait(self.server.pace):
+                self.close_connection = True
+                return
         self.wfile.write(b"0\r\n\r\n")
 
     def version_string(self) -> str:

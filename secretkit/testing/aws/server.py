@@ -91,6 +91,7 @@ class AwsStub:
         self._pace = pace
         self._regions = regions
         self._listeners: dict[str, Listener] = {}
+        self._ports: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"<AwsStub {', '.join(self._regions)}>"
@@ -112,9 +113,10 @@ class AwsStub:
             self.stop_region(region)
 
     def start_region(self, region: str) -> None:
-        """Open a region's endpoint; one that was stopped gets another port."""
-        listener = Listener(region, exchange=self._exchange, pace=self._pace)
-        self._listeners[region] = listener
+        """Open a region's endpoint; one that was stopped comes back where it was."""
+        port = self._ports.get(region, 0)
+        listener = Listener(region, port=port, exchange=self._exchange, pace=self._pace)
+        self._listeners[region], self._ports[region] = listener, listener.port
         listener.start()
 
     def stop_region(self, region: str) -> None:
@@ -122,11 +124,11 @@ class AwsStub:
         self._listeners.pop(region).stop()
 
     def url(self, region: str = "") -> str:
-        """Give the endpoint of a region, of the first one if none is named."""
-        listener = self._listeners.get(region or self._regions[0])
-        if listener is None:
-            raise ConfigError("this region's endpoint is not open", hint="AwsStub(regions=...)")
-        return f"http://127.0.0.1:{listener.port}"
+        """Give the endpoint of a region, of the first if none is named, also while it is down."""
+        port = self._ports.get(region or self._regions[0])
+        if port is None:
+            raise ConfigError("this region never had an endpoint", hint="AwsStub(regions=...)")
+        return f"http://127.0.0.1:{port}"
 
     def deny(self, action: str, *, arn: str) -> None:
         """Refuse this action ("*" for all) to a user's or role's ARN, as its policies might."""

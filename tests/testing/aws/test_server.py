@@ -77,14 +77,19 @@ def test_a_fault_hides_no_wrong_signature(aws, client, store):
         ask(store)
 
 
-def test_a_region_can_be_down_and_come_back(aws, client, broker, store):
+def test_a_region_can_be_down_and_come_back(aws, store):
     aws.stop_region("us-east-1")
     with pytest.raises(EndpointConnectionError):
         ask(store)
-    with pytest.raises(ConfigError):
-        aws.url("us-east-1")
+    url = aws.url("us-east-1")
     aws.start_region("us-east-1")
-    assert ask(client("secretsmanager", broker)) == "value"
+    assert aws.url("us-east-1") == url
+    assert ask(store) == "value"
+
+
+def test_a_region_that_never_was_has_no_address(aws):
+    with pytest.raises(ConfigError):
+        aws.url("eu-west-1")
 
 
 def test_a_connection_can_be_cut_without_an_answer(aws, store):
