@@ -44,6 +44,7 @@ _LONGEST: Final = timedelta(days=7)  # X-Amz-Expires, in the source above
 _PORTS: Final = {"http": 80, "https": 443}
 _URL: Final = re.compile(r"https?://[\x21\x22\x24-\x7e]+")  # visible ASCII but "#": as it is sent
 _SCOPE: Final = re.compile(r"[a-z0-9-]{1,64}")
+_METHOD: Final = re.compile(r"[A-Z]{1,16}")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 
 
@@ -79,9 +80,9 @@ def sign(  # noqa: PLR0913 - what a signature is bound to
     is an aware moment. Thread-safe; costs about 35 µs and one SHA-256 of the body.
 
     Raises:
-        ConfigError: for a URL, header, region, service or moment that could be read in two ways.
+        ConfigError: for any of these that is malformed or could be read in two ways.
     """
-    scope, parts = _scope(service, region, at), _split(url)
+    scope, parts = _scope(method, service, region, at), _split(url)
     payload = sha256(body).hexdigest()
     lines = _chosen(headers, parts, also)
     given = {_DATE: scope.stamp}
@@ -123,7 +124,7 @@ def presign(  # noqa: PLR0913 - what a signature is bound to
         ConfigError: as :func:`sign`; for an ``expires`` that is not whole seconds, at least one and
             at most 7 days; for a URL that is presigned already.
     """
-    scope, parts = _scope(service, region, at), _split(url)
+    scope, parts = _scope(method, service, region, at), _split(url)
     seconds = _seconds(expires)
     lines = _chosen(headers, parts, also)
     pairs = _pairs(parts.query)
@@ -145,7 +146,9 @@ def presign(  # noqa: PLR0913 - what a signature is bound to
     return parts._replace(query=f"{query}&X-Amz-Signature={signature}").geturl()
 
 
-def _scope(service: str, region: str, at: datetime) -> _Scope:
+def _scope(method: str, service: str, region: str, at: datetime) -> _Scope:
+    if not _METHOD.fullmatch(method):
+        raise ConfigError("an HTTP method is in upper case", hint='for example "POST"')
     if not (_SCOPE.fullmatch(service) and _SCOPE.fullmatch(region)):
         raise ConfigError(
             "an AWS service and region are lower-case letters, digits and hyphens",
@@ -163,10 +166,13 @@ def _split(url: str) -> SplitResult:
             "only an http or https URL as it is sent can be signed",
             hint="quote what is not visible ASCII, and leave the fragment out",
         )
-    parts = urlsplit(url)
-    if not parts.hostname or "@" in parts.netloc:
-        raise ConfigError("a signed URL needs a host and no user in it", hint="https://HOST/PATH")
-    return parts
+    try:
+        parts = urlsplit(url)
+        if parts.hostname and parts.port != 0 and "@" not in parts.netloc:
+            return parts
+    except ValueError:
+        pass  # a port or an IPv6 address that is none
+    raise ConfigError("a signed URL needs a host and no user in it", hint="https://HOST/PATH")
 
 
 def _seconds(expires: timedelta) -> int:
@@ -234,7 +240,7 @@ def _joined(pairs: list[tuple[str, str]]) -> str:
 def _canonical(method: str, path: str, query: str, lines: dict[str, str], payload: str) -> str:
     names = sorted(lines)
     headers = "".join(f"{name}:{lines[name]}\n" for name in names)
-    return "\n".join((method.upper(), path, query, headers, ";".join(names), payload))
+    return "\n".join((method, path, query, headers, ";".join(names), payload))
 
 
 def _signature(credentials: AwsCredentials, scope: _Scope, request: str) -> str:
