@@ -72,6 +72,9 @@ class RotatingAuth(SealingAuth):
             return
         sealed.headers["Authorization"] = f"Bearer {credential.secret.reveal()}"
 
+    def _is_over(self, response: httpx2.Response, credential: Credential) -> bool:  # noqa: ARG002 - a 401 says it all
+        return True
+
 
 def _add_beta(sealed: httpx2.Request) -> None:
     given = sealed.headers.get("anthropic-beta", "")

@@ -54,7 +54,7 @@ class SealingAuth(httpx2.Auth, ABC):
     """The statuses that may mean that the credential is over."""
 
     _SIGNS_BODY: ClassVar[bool] = False
-    """Whether the body must be in hand before the credential is written."""
+    """Whether the bodies must be in hand: the request's to write, a refusal's to judge it."""
 
     def __init__(
         self,
@@ -75,9 +75,9 @@ class SealingAuth(httpx2.Auth, ABC):
     def _write(self, sealed: httpx2.Request, credential: Credential) -> None:
         """Put the credential on the copy; the last step before the wire."""
 
-    def _is_over(self, response: httpx2.Response) -> bool:  # noqa: ARG002 - for subclasses
-        """Say whether a refusal means that the credential is over; its body may be read."""
-        return True
+    @abstractmethod
+    def _is_over(self, response: httpx2.Response, credential: Credential) -> bool:
+        """Say whether a refusal means that the credential is over; see ``_SIGNS_BODY``."""
 
     def sync_auth_flow(
         self, request: httpx2.Request
@@ -97,7 +97,7 @@ class SealingAuth(httpx2.Auth, ABC):
             if response.status_code in self._REFUSALS:
                 if self._SIGNS_BODY:
                     response.read()
-                newer = self._newer(lease) if self._is_over(response) else lease
+                newer = self._newer(lease) if self._is_over(response, lease.credential) else lease
                 if newer.generation != lease.generation and _replayable(request):
                     _mask(sealed)
                     sealed = self._sealed(request, newer, watch=_watch(request))
@@ -124,7 +124,11 @@ class SealingAuth(httpx2.Auth, ABC):
             if response.status_code in self._REFUSALS:
                 if self._SIGNS_BODY:
                     await response.aread()
-                newer = await self._newer_async(lease) if self._is_over(response) else lease
+                newer = (
+                    await self._newer_async(lease)
+                    if self._is_over(response, lease.credential)
+                    else lease
+                )
                 if newer.generation != lease.generation and _replayable(request):
                     _mask(sealed)
                     sealed = self._sealed(request, newer, watch=_watch_async(request))

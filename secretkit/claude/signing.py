@@ -32,6 +32,7 @@ _BEARERS: Final = frozenset({"bedrock", "bedrock-mantle"})
 # "The security token included in the request is expired" (or "is invalid"), "Bearer Token has
 # expired", ExpiredToken, ExpiredTokenException, UnrecognizedClientException, InvalidClientTokenId.
 _OVER: Final = ("expired", "security token", "unrecognizedclient", "invalidclienttokenid")
+_BEARER_OVER: Final = ("authentication failed",)  # "…: Please make sure your API Key is valid."
 # A clock that is wrong, or a signature that is: new credentials would be refused as well.
 _NOT_OVER: Final = (
     *("signature expired", "not yet current", "invalidsignature", "signaturedoesnotmatch"),
@@ -70,6 +71,8 @@ class SigningAuth(SealingAuth):
         self._clock = self._blocking.engine.clock
 
     def _write(self, sealed: httpx2.Request, credential: Credential) -> None:
+        if sealed.headers.pop("transfer-encoding", None) is not None:
+            sealed.headers["Content-Length"] = str(len(sealed.read()))
         if isinstance(credential, AwsCredentials):
             self._sign(sealed, credential)
         elif isinstance(credential, Opaque) and self._service in _BEARERS:
@@ -103,6 +106,8 @@ class SigningAuth(SealingAuth):
             raise translated(error, name=self._name) from error
         sealed.headers["Authorization"] = f"Bearer {credential.secret.reveal()}"
 
-    def _is_over(self, response: httpx2.Response) -> bool:
+    def _is_over(self, response: httpx2.Response, credential: Credential) -> bool:
         said = f"{response.headers.get('x-amzn-errortype', '')} {response.text}".lower()
+        if isinstance(credential, Opaque):  # a bearer has no clock of ours in it
+            return any(one in said for one in (*_OVER, *_BEARER_OVER))
         return any(one in said for one in _OVER) and not any(one in said for one in _NOT_OVER)

@@ -136,6 +136,8 @@ def _apart(on_close: Callable[[], None] | None) -> None:
 
 def _drain(response: httpx2.Response) -> None:
     """Read a short refusal to its end, so that its connection can be used again; then close."""
+    if response.is_closed:  # it was read to judge it
+        return
     try:
         left = _DRAIN
         for chunk in response.iter_raw():
@@ -149,6 +151,8 @@ def _drain(response: httpx2.Response) -> None:
 
 
 async def _adrain(response: httpx2.Response) -> None:
+    if response.is_closed:
+        return
     try:
         left = _DRAIN
         async for chunk in response.aiter_raw():
