@@ -29,6 +29,8 @@ LONGER = {
 # A name that ends with "/" stands for a whole room.
 REVEALS = {
     "claude/auth.py": "writes the request's header: the wire",
+    "claude/exchange.py": "measures an assertion before it is sent",
+    "claude/grant.py": "reads what an assertion says, and writes it into the request for a token",
     "claude/signing.py": "writes a Bedrock API key into the request's header: the wire",
     "claude/tokens.py": "hands a token to the SDK, which writes the header",
     "cli/handout.py": "hands one value to the program that asked for it on standard output",
