@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Verifier"]
 
 _SKEW: Final = timedelta(minutes=5)
+_LONGEST: Final = timedelta(days=7)
 _HEADER: Final = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<credential>[^, ]+), ?SignedHeaders=(?P<names>[^, ]+), ?"
     r"Signature=(?P<signature>[0-9a-f]{64})"
@@ -122,9 +123,7 @@ def _headed(request: Incoming) -> _Claim:
     payload = hashlib.sha256(request.body).hexdigest()
     if request.header("x-amz-content-sha256") not in {"", payload}:
         raise AwsRefusedError("InvalidSignatureException", _MISMATCH)
-    must = {name for name, _ in request.headers if name.startswith("x-amz-")} | {"host"}
-    if list(names) != sorted(set(names)) or must - set(names):
-        raise AwsRefusedError("InvalidSignatureException", _MISMATCH)
+    _check_names(names, request)
     return _Claim(
         scope=_scope_of(match["credential"]),
         names=names,
@@ -138,18 +137,28 @@ def _headed(request: Incoming) -> _Claim:
 def _presigned(request: Incoming) -> _Claim:
     given = dict(_pairs(request.query))
     try:
+        names = tuple(_text(given["X-Amz-SignedHeaders"]).split(";"))
+        _check_names(names, request)
         return _Claim(
             scope=_scope_of(_text(given["X-Amz-Credential"])),
-            names=tuple(_text(given["X-Amz-SignedHeaders"]).split(";")),
+            names=names,
             signature=given["X-Amz-Signature"],
             stamp=given["X-Amz-Date"],
             token=_text(given.get("X-Amz-Security-Token", "")),
             payload=hashlib.sha256(request.body).hexdigest(),
-            life=timedelta(seconds=int(given["X-Amz-Expires"])),
+            life=min(timedelta(seconds=int(given["X-Amz-Expires"])), _LONGEST),
         )
     except (KeyError, ValueError):
         message = "AWS query-string parameters must include X-Amz-*."
         raise AwsRefusedError("IncompleteSignatureException", message) from None
+
+
+def _check_names(names: tuple[str, ...], request: Incoming) -> None:
+    """The host, what is Amazon's own and the type of the body have to be signed."""
+    there = {name for name, _ in request.headers}
+    must = {name for name in there if name.startswith("x-amz-") or name == "content-type"}
+    if list(names) != sorted(set(names)) or (must | {"host"}) - set(names):
+        raise AwsRefusedError("InvalidSignatureException", _MISMATCH)
 
 
 def _scope_of(credential: str) -> _Scope:

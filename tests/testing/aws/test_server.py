@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
+import httpx2
 import pytest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
+from secretkit.broker.clock import SystemClock
+from secretkit.core.sigv4 import sign
 from secretkit.errors import ConfigError
-from secretkit.testing.aws import DROP, Call, Fault
-from testing.aws.conftest import BROKER
+from secretkit.testing.aws import DROP, AwsStub, Call, Fault, Trust
+from testing.aws.conftest import BROKER, READER
 from testing.aws.refusals import refused
 
 
@@ -115,6 +119,54 @@ def test_a_caller_can_be_denied_an_action(aws, client, broker, store, session):
     aws.deny("*", arn=BROKER)
     with refused("AccessDenied", status=403):
         client("sts", broker).get_caller_identity()
+
+
+def test_its_repr_names_its_regions(aws):
+    assert repr(aws) == "<AwsStub us-east-1, us-west-2>"
+
+
+def test_a_body_that_is_no_object_is_refused(aws, clock, broker):
+    for body in (b"[]", b"{"):
+        url, target = f"{aws.url()}/", {"x-amz-target": "secretsmanager.ListSecrets"}
+        made = sign(
+            method="POST",
+            url=url,
+            headers=target,
+            body=body,
+            credentials=broker,
+            service="secretsmanager",
+            region="us-east-1",
+            at=clock.now(),
+        )
+        answer = httpx2.post(url, content=body, headers=target | made)
+        assert answer.json()["__type"] == "SerializationException"
+
+
+def test_sessions_of_seconds_end_by_themselves_on_the_real_clock():
+    """What tests of the rest are to use; here with the signer of this package."""
+    clock = SystemClock()
+    with AwsStub(life=timedelta(seconds=3)) as aws:
+        role = aws.accounts.add_role(READER, trust=Trust())
+        session = aws.accounts.start_session(role, name="run", duration=timedelta(minutes=15))
+
+        def status():
+            body = b"Action=GetCallerIdentity&Version=2011-06-15"
+            headers = {"content-type": "application/x-www-form-urlencoded"}
+            made = sign(
+                method="POST",
+                url=f"{aws.url()}/",
+                headers=headers,
+                body=body,
+                credentials=session.credentials,
+                service="sts",
+                region="us-east-1",
+                at=clock.now(),
+            )
+            return httpx2.post(f"{aws.url()}/", content=body, headers=headers | made).status_code
+
+        assert status() == 200
+        clock.wait(threading.Event(), 3.1)
+        assert status() == 403
 
 
 def test_what_a_service_does_not_know_is_refused(store):

@@ -7,12 +7,16 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from secretkit.core.credential import AwsCredentials
 from secretkit.core.secret import Secret
 from secretkit.core.sigv4 import presign, sign
+from secretkit.testing import FakeClock
+from secretkit.testing.aws.account import Accounts
+from secretkit.testing.aws.message import AwsRefusedError, Incoming
+from secretkit.testing.aws.signature import Verifier
 from testing.aws.refusals import refused
 
 BODY = b"Action=GetCallerIdentity&Version=2011-06-15"
@@ -51,40 +55,135 @@ def test_botocore_and_our_own_signature_are_both_accepted(aws, clock, broker, cl
     assert (status, "user/broker" in text) == (200, True)
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    path=st.text(st.sampled_from("ab/.~%:@+;,!*'()-_"), max_size=12),
-    query=st.text(st.sampled_from("ab=&%2F:/+~!*'()-_"), max_size=12),
-)
-def test_signer_and_verifier_agree_on_odd_paths_and_queries(path, query):
-    """Two readings of AWS's page, written apart from each other."""
-    from secretkit.testing import FakeClock
-    from secretkit.testing.aws.account import Accounts
-    from secretkit.testing.aws.message import Incoming
-    from secretkit.testing.aws.signature import Verifier
+@pytest.fixture(scope="module")
+def accounts():
+    """Accounts for a verifier without a server."""
+    return Accounts(clock=FakeClock(), life=None)
 
-    accounts = Accounts(clock=FakeClock(), life=None)
-    pair = accounts.add_user("a")
-    url = f"http://h/{path}?{query}"
+
+@pytest.fixture(scope="module")
+def pair(accounts):
+    return accounts.add_user("a")
+
+
+def incoming(accounts, pair, *, target="/a?b=c", put=None, also=()):
+    """A signed request with, after signing, ``put`` in place of its headers of those names."""
+    path, _, query = target.partition("?")
+    headers = {"host": "h", "content-type": "text/plain", "x-other": "1"}
     made = sign(
         method="GET",
-        url=url,
-        headers={},
-        body=b"",
+        url=f"http://h{target}",
+        headers=headers,
+        body=b"body",
         credentials=pair,
         service="x",
         region="us-east-1",
         at=accounts.clock.now(),
+        also=also,
     )
+    return Incoming(
+        method="GET",
+        path=path,
+        query=query,
+        headers=tuple((headers | made | (put or {})).items()),
+        body=b"body",
+        region="us-east-1",
+    )
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    path=st.text(st.sampled_from("ab/.~%:@+;,!*'()-_"), max_size=12),
+    query=st.text(st.sampled_from("ab=&%2F:/+~!*'()-_"), max_size=12),
+)
+def test_signer_and_verifier_agree_on_odd_paths_and_queries(accounts, pair, path, query):
+    """Two readings of AWS's page, written apart from each other."""
+    request = incoming(accounts, pair, target=f"/{path}?{query}")
+    assert Verifier(accounts).holder(request, service="x").arn.endswith("user/a")
+
+
+def code_of(accounts, request):
+    with pytest.raises(AwsRefusedError) as caught:
+        Verifier(accounts).holder(request, service="x")
+    return caught.value.code
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        {"x-amz-content-sha256": "0" * 64},
+        {"x-amz-added": "1"},
+        {"content-type": "text/html"},
+        {"host": "other"},
+        {"x-other": "2"},
+        {"x-amz-date": "20291231T000000Z"},
+    ],
+    ids=lambda put: next(iter(put)),
+)
+def test_a_header_that_was_changed_or_added_after_signing_is_seen(accounts, pair, put):
+    request = incoming(accounts, pair, put=put, also=("x-other",))
+    assert code_of(accounts, request) == "InvalidSignatureException"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("SignedHeaders=content-type;host", "SignedHeaders=host", "InvalidSignatureException"),
+        (";host;", ";", "InvalidSignatureException"),
+        (";host;", ";host;missing;", "InvalidSignatureException"),
+        ("content-type;host", "host;content-type", "InvalidSignatureException"),
+        ("/aws4_request", "", "IncompleteSignatureException"),
+        ("Signature=", "Signature=zz", "IncompleteSignatureException"),
+        ("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256", "IncompleteSignatureException"),
+    ],
+)
+def test_an_authorization_that_was_edited_is_refused(accounts, pair, old, new, code):
+    good = incoming(accounts, pair).header("authorization")
+    assert old in good
+    request = incoming(accounts, pair, put={"authorization": good.replace(old, new)})
+    assert code_of(accounts, request) == code
+
+
+def test_a_date_that_is_none_is_refused(accounts, pair):
+    good = incoming(accounts, pair)
+    stamp = good.header("x-amz-date")
+    wrong = f"{stamp[:8]}T999999Z"
+    assert code_of(accounts, incoming(accounts, pair, put={"x-amz-date": wrong})) == (
+        "IncompleteSignatureException"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("X-Amz-Expires=60", "X-Amz-Expires=x"),
+        ("X-Amz-Expires=60", "X-Amz-Expires=600"),
+        ("X-Amz-SignedHeaders=host", "X-Amz-SignedHeaders=date"),
+        ("X-Amz-Date", "X-Amz-When"),
+        ("a=1", "a=2"),
+    ],
+)
+def test_a_presigned_query_that_was_edited_is_refused(accounts, pair, old, new):
+    made = presign(
+        method="GET",
+        url="http://h/?a=1",
+        credentials=pair,
+        service="x",
+        region="us-east-1",
+        at=accounts.clock.now(),
+        expires=timedelta(minutes=1),
+    )
+    query = urlsplit(made).query
+    assert old in query
     request = Incoming(
         method="GET",
-        path=f"/{path}",
-        query=query,
-        headers=(("host", "h"), *made.items()),
+        path="/",
+        query=query.replace(old, new),
+        headers=(("host", "h"),),
         body=b"",
         region="us-east-1",
     )
-    assert Verifier(accounts).holder(request, service="x").arn.endswith("user/a")
+    assert code_of(accounts, request).endswith("SignatureException")
 
 
 def test_a_presigned_request_is_accepted_until_it_expires(aws, clock, broker):
