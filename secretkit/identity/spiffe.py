@@ -125,14 +125,12 @@ class WorkloadApi:
             return self._error(error)
 
     def _error(self, error: BaseException | None) -> ProviderError:
-        code, first = "", type(error).__name__
+        code = inner = ""
         while error is not None and not code:
             told = getattr(error, "code", None)
             code = str(getattr(told(), "name", "")) if callable(told) else ""
-            error = error.__cause__
-        kind, text, hint = _CODES.get(
-            code, (ProviderError, f"the Workload API's answer cannot be used ({code or first})", "")
-        )
+            inner, error = type(error).__name__, error.__cause__
+        kind, text, hint = _CODES.get(code, (ProviderError, _UNFIT.format(code or inner), _LOOK))
         made = kind(f"{self.ref}: {text}", ref=self.ref, hint=hint)
         if code in _FINAL:
             made.retryable = False
@@ -166,6 +164,10 @@ _CODES: Final[Mapping[str, tuple[type[ProviderError], str, str]]] = {
         "look at what its documentation says of JWT-SVIDs",
     ),
 }
+_UNFIT: Final = "the Workload API's answer cannot be used ({})"
+_LOOK: Final = (
+    "see that its SVID has a sub, an aud that was asked for, an exp to come, and a signature"
+)
 _FINAL: Final = {"INVALID_ARGUMENT", "UNIMPLEMENTED"}
 
 
