@@ -30,6 +30,7 @@ __all__ = [
 
 LARGEST_POLICY: Final = 2048
 _SESSION: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+_MOST_POLICIES, _MOST_TAGS = 10, 50
 _SHORTEST, _LONGEST, _CHAINED = 900, 43_200, 3_600
 _PLAIN: Final = {
     "Action", "Version", "RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId", "Policy",
@@ -101,6 +102,9 @@ def session_grant(form: dict[str, str], holder: Holder | None, *, has_mfa: bool)
         raise AwsRefusedError("PackedPolicyTooLarge", "Packed policy consumes more than 100%")
     if policy and not _is_policy(policy):
         raise AwsRefusedError("MalformedPolicyDocument", "The policy is not valid JSON.")
+    most = {"PolicyArns.": _MOST_POLICIES, "Tags.": 2 * _MOST_TAGS}
+    if any(sum(name.startswith(one) for name in form) > limit for one, limit in most.items()):
+        raise AwsRefusedError("ValidationError", "at most 10 policies and 50 tags a session")
     before = Grant() if holder is None else holder.grant
     source = form.get("SourceIdentity", before.source_identity)
     kept = {name: before.tags[name] for name in before.transitive}

@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - http.server's names
 
     def _write(self, answer: Answer) -> None:
-        self.send_response(answer.status)
+        self.send_response_only(answer.status)  # without its Date: the answer has the clock's
         for name, value in answer.headers.items():
             self.send_header(name, value)
         if answer.pieces is None:
@@ -143,9 +143,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
         self.wfile.write(b"0\r\n\r\n")
-
-    def version_string(self) -> str:
-        return "secretkit-aws-stub"
 
     def log_message(self, *_: object) -> None:
         """Write nothing: a request line may hold a presigned URL."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
 import httpx2
 import pytest
@@ -71,6 +72,31 @@ def test_a_fault_is_for_its_action_and_region_until_it_is_cleared(aws, client, b
     aws.faults.clear()
     client("sts", broker).get_caller_identity()
     assert ask(store) == "value"
+
+
+def test_an_answer_is_dated_by_the_clock_of_the_stand_in(clock, store):
+    clock.jump_wall(timedelta(minutes=-4))
+    dates = []
+    store.meta.events.register(
+        "after-call", lambda http_response, **_: dates.append(http_response.headers["date"])
+    )
+    ask(store)
+    assert [parsedate_to_datetime(one) for one in dates] == [clock.now().replace(microsecond=0)]
+
+
+def test_many_threads_are_answered_at_once(aws, store):
+    values = []
+
+    def many():
+        values.extend(ask(store) for _ in range(5))
+
+    threads = [threading.Thread(target=many) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert values == ["value"] * 50
+    assert aws.count("secretsmanager:GetSecretValue") == 50
 
 
 def test_a_fault_hides_no_wrong_signature(aws, client, store):

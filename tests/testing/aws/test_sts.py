@@ -112,6 +112,17 @@ def test_a_session_policy_is_json_and_fits(assume):
         assume(Policy=json.dumps({"Statement": "x" * 2048}))
 
 
+def test_a_session_has_ten_policies_and_fifty_tags_at_the_most(assume, client, broker):
+    unchecked = client("sts", broker, parameter_validation=False)
+    tags = [{"Key": f"k{number}", "Value": "v"} for number in range(51)]
+    policies = [{"arn": f"arn:aws:iam::aws:policy/p{number}"} for number in range(11)]
+    assume(unchecked, Tags=tags[:50], PolicyArns=policies[:10])
+    with refused("ValidationError"):
+        assume(unchecked, Tags=tags)
+    with refused("ValidationError"):
+        assume(unchecked, PolicyArns=policies)
+
+
 def test_transitive_tags_and_the_source_identity_stay_in_a_chain(aws, assume, client):
     tags = [{"Key": "team", "Value": "a"}, {"Key": "own", "Value": "b"}]
     answer = assume(Tags=tags, TransitiveTagKeys=["team"], SourceIdentity="alice")
