@@ -50,6 +50,7 @@ REVEALS = {
     "providers/keyring.py": "hands the value to the operating system's keyring",
     "providers/keysource.py": "derives the local store's key from a passphrase or the keyring",
     "providers/ownership.py": "writes a key file that only its owner can read",
+    "providers/vault/": "writes it into a request of Vault, or changes one field of a document",
     "providers/sealing.py": "encrypts the value, and reveals the keys it does so with",
     "redact/watched.py": "must know the spellings of a live value to take them out of logs",
     "wire/transport.py": "checks that a header can carry it, and writes it to the socket",

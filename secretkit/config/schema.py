@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 BUILT_IN_PROVIDERS: Final = frozenset(
-    {"chain", "command", "dotenv", "env", "file", "keyring", "local"}
+    {"chain", "command", "dotenv", "env", "file", "keyring", "local", "vault"}
 )
 """Usable in a reference without a ``[providers.NAME]`` table."""
 

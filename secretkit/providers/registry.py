@@ -43,6 +43,7 @@ BUILT_IN: Final[Mapping[str, str]] = MappingProxyType(
         "file": "secretkit.providers.file:FileProvider",
         "keyring": "secretkit.providers.keyring:KeyringProvider",
         "local": "secretkit.providers.local:LocalProvider",
+        "vault": "secretkit.providers.vault.provider:VaultProvider",
     }
 )
 """The same lines as in pyproject.toml. Here so that finding one costs no look at the disk."""

@@ -91,19 +91,19 @@ def test_another_distribution_with_our_target_is_a_conflict() -> None:
 
 
 def test_a_name_claimed_twice_is_refused_with_both_names() -> None:
-    source = claims(("vault", "one:A", "dist-one"), ("vault", "two:B", "dist-two"))
+    source = claims(("consul", "one:A", "dist-one"), ("consul", "two:B", "dist-two"))
     with pytest.raises(ConfigError, match="dist-one and dist-two") as caught:
-        factory("vault", source=source)
+        factory("consul", source=source)
     assert "pip uninstall" in caught.value.hint
     assert conflicts(source=source)[0].distributions == ("dist-one", "dist-two")
-    assert "vault" not in {info.name for info in installed(source=source)}
+    assert "consul" not in {info.name for info in installed(source=source)}
 
 
 def test_an_unknown_name_lists_the_known_ones_and_the_nearest() -> None:
     with pytest.raises(ConfigError) as caught:
-        factory("dotnev", source=claims(("vault", "a:B", "d")))
+        factory("dotnev", source=claims(("consul", "a:B", "d")))
     assert "did you mean dotenv?" in caught.value.hint
-    assert "vault" in caught.value.hint
+    assert "consul" in caught.value.hint
     with pytest.raises(ConfigError) as caught:
         factory("zzzzzz", source=NOBODY)
     assert "did you mean" not in caught.value.hint
@@ -135,7 +135,7 @@ def test_damaged_metadata_is_unavailable_and_does_not_touch_built_ins() -> None:
         raise TypeError("damaged")
 
     with pytest.raises(ProviderUnavailableError, match="TypeError"):
-        factory("vault", source=damaged)
+        factory("consul", source=damaged)
     assert factory("env", source=damaged)
 
 
