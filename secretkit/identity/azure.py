@@ -15,8 +15,9 @@ from urllib.parse import urlencode
 from secretkit.core.message import Request
 from secretkit.core.secret import Secret
 from secretkit.errors import ProviderError, ProviderUnavailableError
-from secretkit.identity.answer import asked, text_of
+from secretkit.identity.answer import text_of
 from secretkit.providers.options import Options
+from secretkit.wire import failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,9 @@ __all__ = ["AzureIdentity", "open_azure"]
 
 _IMDS: Final = "http://169.254.169.254"
 _PATH: Final = "/metadata/identity/oauth2/token"
+_OK: Final = 200
+_NONE: Final = 400
+_UPDATING: Final = (404, 410)  # how-to-use-vm-token, "Error handling": try again within 70 s
 _ENDPOINT: Final = "IDENTITY_ENDPOINT"
 _HEADER: Final = "IDENTITY_HEADER"
 
@@ -55,19 +59,24 @@ class AzureIdentity:
         Raises:
             ProviderUnavailableError: outside of Azure, or without a managed identity.
         """
-        what = "the managed identity endpoint"
-        try:
-            reply = asked(self._request(), self, context=self._context, what=what, timeout=timeout)
-        except ProviderError as error:
-            if type(error) is not ProviderError or error.retryable:
-                raise
-        else:
+        transport = self._context.transport()
+        reply = transport.send(self._request(), ref=self.ref, timeout=timeout)
+        if reply.status == _OK:
             return text_of(reply, "access_token", ref=self.ref)
-        raise ProviderUnavailableError(
-            f"{self.ref}: there is no managed identity for this, or no such resource",
-            ref=self.ref,
-            hint="assign an identity to the machine; with several of them write client_id",
-        )
+        if reply.status == _NONE:
+            raise ProviderUnavailableError(
+                f"{self.ref}: there is no managed identity for this, or no such resource",
+                ref=self.ref,
+                hint="assign an identity to the machine; with several of them write client_id",
+            )
+        if reply.status in _UPDATING:
+            raise ProviderError(
+                f"{self.ref}: the managed identity endpoint is being updated",
+                ref=self.ref,
+                hint="it is back within 70 seconds",
+            )
+        what = "the managed identity endpoint"
+        raise failure(reply, ref=self.ref, now=self._context.clock.now(), what=what)
 
     def _request(self) -> Request:
         world = self._context.environ

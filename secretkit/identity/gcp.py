@@ -69,7 +69,11 @@ class GcpIdentity:
         found = _text(reply)
         if isinstance(found, Secret):
             return found
-        raise ProviderError(f"{self.ref}: the answer is no token", ref=self.ref)
+        raise ProviderError(
+            f"{self.ref}: the answer is no token",
+            ref=self.ref,
+            hint="ask it by hand: curl -H 'Metadata-Flavor: Google' with this machine's account",
+        )
 
 
 def open_gcp(
