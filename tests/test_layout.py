@@ -31,6 +31,7 @@ REVEALS = {
     "claude/auth.py": "writes the request's header: the wire",
     "claude/exchange.py": "measures an assertion before it is sent",
     "claude/grant.py": "reads what an assertion says, and writes it into the request for a token",
+    "claude/platform_cloud.py": "writes a bearer token into the request's header: the wire",
     "claude/signing.py": "writes a Bedrock API key into the request's header: the wire",
     "claude/tokens.py": "hands a token to the SDK, which writes the header",
     "cli/handout.py": "hands one value to the program that asked for it on standard output",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from secretkit.claude.client import async_client_arguments, client_arguments
     from secretkit.claude.fault import CredentialDelayError, CredentialFaultError, OriginError
     from secretkit.claude.platform import connect, connect_async
+    from secretkit.claude.platform_cloud import async_cloud_arguments, cloud_arguments
     from secretkit.claude.signing import SigningAuth
     from secretkit.claude.tokens import AsyncTokenProvider, TokenProvider
     from secretkit.claude.transport import AsyncSealedTransport, SealedTransport
@@ -43,7 +44,9 @@ __all__ = [
     "SigningAuth",
     "TokenProvider",
     "async_client_arguments",
+    "async_cloud_arguments",
     "client_arguments",
+    "cloud_arguments",
     "connect",
     "connect_async",
 ]
@@ -59,7 +62,9 @@ _HOMES: Final = {
     "SigningAuth": "signing",
     "TokenProvider": "tokens",
     "async_client_arguments": "client",
+    "async_cloud_arguments": "platform_cloud",
     "client_arguments": "client",
+    "cloud_arguments": "platform_cloud",
     "connect": "platform",
     "connect_async": "platform",
 }

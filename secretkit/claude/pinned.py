@@ -23,6 +23,7 @@ _CARRIERS: Final = frozenset(
     {"api_key", "auth_token", "credentials", "config", "profile", "http_client", "_token_cache"}
     | {"aws_access_key", "aws_secret_key", "aws_session_token", "aws_profile", "skip_auth"}
 )
+_AMAZON: Final = frozenset({"bedrock", "bedrock-mantle", "claude-on-aws"})
 _TRUST: Final = frozenset({"trust_env", "verify", "cert"})
 
 
@@ -116,15 +117,14 @@ def target_of(name: str, broker: Broker | AsyncBroker, *, platform: str) -> Targ
         ConfigError: if the credential is meant for another platform.
     """
     target = (broker if isinstance(broker, Broker) else broker.blocking).target(name)
-    if "anthropic" in {platform, target.platform} and target.platform not in {
-        platform,
-        "anthropic",
-    }:
-        raise ConfigError(
-            f"the credential {name!r} is for the platform {target.platform!r}",
-            hint=f"connect({name!r}, platform={target.platform!r})",
-        )
-    return target
+    meant = target.platform
+    if meant in {platform, "anthropic"} or (platform in _AMAZON and meant in _AMAZON):
+        return target
+    how = f"connect({name!r}, platform={meant!r})"
+    raise ConfigError(
+        f"the credential {name!r} is for the platform {meant!r}",
+        hint=how if meant in _AMAZON else "build the SDK's own client with cloud_arguments()",
+    )
 
 
 def _check_name(name: str, broker: Broker | AsyncBroker) -> None:

@@ -255,7 +255,7 @@ def _refuse_place(platform: str, region: str | None, workspace_id: str | None) -
         known = platform in PLATFORMS
         raise ConfigError(
             f"connect() makes no client for the platform {platform!r}",
-            hint="build the SDK's own with secretkit.claude.CloudToken: docs/claude-on-aws.md"
+            hint="build the SDK's own with secretkit.claude.cloud_arguments()"
             if known
             else f"use one of anthropic, {', '.join(CLIENTS)}",
         )
