@@ -1,0 +1,284 @@
+"""What each AWS policy has to refuse, and what it lets through beside the calls of its job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from policies import job
+from policies.evaluator import Request, Values
+from policies.job import (
+    ACCOUNT,
+    EAST,
+    KEYS,
+    MODEL,
+    PROFILE,
+    WEST,
+    Desk,
+    model_arn,
+    parameter_arn,
+    secret_arn,
+    through_parameter_store,
+    through_secrets_manager,
+    user_arn,
+)
+
+Cases = dict[str, Request]
+OTHER = "111122223333"
+ELSEWHERE = "eu-central-1"
+
+
+def ask(action: str, resource: str, **context: str) -> Request:
+    return Request(action=action, resource=resource, context=context)
+
+
+def given(request: Request, changes: Mapping[str, str | Values | None]) -> Request:
+    """The same request with other context; None takes a key away."""
+    context = {**request.context, **changes}
+    return replace(request, context={k: v for k, v in context.items() if v is not None})
+
+
+def each(why: str, actions: str, resource: str, **context: str) -> Cases:
+    return {f"{why}: {one}": ask(one, resource, **context) for one in actions.split()}
+
+
+# -- broker-read -----------------------------------------------------------------------------------
+
+_CLAUDE, _PARAMETER = secret_arn("secretkit/claude"), parameter_arn("secretkit/claude")
+_READ = "secretsmanager:GetSecretValue"
+_DECRYPT = through_secrets_manager("kms:Decrypt", _CLAUDE)
+_OF_PARAMETER = through_parameter_store(_PARAMETER)
+_SECRET_ARN, _VIA = "kms:EncryptionContext:SecretARN", "kms:ViaService"
+_PARAMETER_ARN = "kms:EncryptionContext:PARAMETER_ARN"
+
+
+def other_keys(request: Request) -> Cases:
+    return {
+        f"{request.action} with {why}": replace(request, resource=arn)
+        for why, arn in {
+            "another key": request.resource[:-36] + "ffffffff-0000-0000-0000-ffffffffffff",
+            "a key of another account": request.resource.replace(ACCOUNT, OTHER),
+            "a key elsewhere": request.resource.replace(request.resource.split(":")[3], ELSEWHERE),
+        }.items()
+    }
+
+
+def other_contexts(request: Request, key: str) -> Cases:
+    """KMS called directly, for another service, and with a context that is not the caller's."""
+    arn = str(request.context[key])
+    service = str(request.context[_VIA])
+    return {
+        "a decryption without a service": given(request, {_VIA: None}),
+        "a decryption for S3": given(request, {_VIA: f"s3.{EAST}.amazonaws.com"}),
+        "a decryption through a region elsewhere": given(
+            request, {_VIA: service.replace(EAST, ELSEWHERE)}
+        ),
+        "a decryption without a context": given(request, {key: None}),
+        "a decryption of another account's": given(request, {key: arn.replace(ACCOUNT, OTHER)}),
+        "a decryption of a region elsewhere's": given(request, {key: arn.replace(EAST, ELSEWHERE)}),
+        "a decryption of another path's": given(request, {key: arn.replace("secretkit/", "x/")}),
+        "a decryption of a similar path's": given(
+            request, {key: arn.replace("/claude", "-x/claude")}
+        ),
+    }
+
+
+def similar_secrets(action: str, path: str) -> Cases:
+    return {
+        f"{action}: {why}": ask(action, arn)
+        for why, arn in {
+            "another path": secret_arn("payroll/database"),
+            "a similar path": secret_arn(f"{path}-x/claude"),
+            "another account": secret_arn(f"{path}/claude", account=OTHER),
+            "another region": secret_arn(f"{path}/claude", region=ELSEWHERE),
+        }.items()
+    }
+
+
+def broker_read() -> Cases:
+    writes = (
+        "secretsmanager:PutSecretValue secretsmanager:DeleteSecret secretsmanager:UpdateSecret"
+        " secretsmanager:PutResourcePolicy secretsmanager:UpdateSecretVersionStage"
+    )
+    west = through_secrets_manager("kms:Decrypt", secret_arn("secretkit/claude", WEST))
+    batch = "secretsmanager:BatchGetSecretValue"
+    parameters = {
+        "another path": parameter_arn("payroll/database"),
+        "a similar path": parameter_arn("secretkit-x/claude"),
+        "another account": parameter_arn("secretkit/claude", account=OTHER),
+        "another region": parameter_arn("secretkit/claude", region=ELSEWHERE),
+    }
+    return {
+        **similar_secrets(_READ, "secretkit"),
+        "a replica's other path": ask(_READ, secret_arn("payroll/database", WEST)),
+        "a replica's similar path": ask(_READ, secret_arn("secretkit-x/claude", WEST)),
+        "a replica of another account": ask(_READ, secret_arn("secretkit/claude", WEST, OTHER)),
+        **each("it only reads", writes, _CLAUDE),
+        "a batch elsewhere": ask(batch, "*", **{"aws:RequestedRegion": ELSEWHERE}),
+        "a list of all": ask("secretsmanager:ListSecrets", "*", **{"aws:RequestedRegion": EAST}),
+        **other_keys(_DECRYPT),
+        **{f"west: {why}": one for why, one in other_keys(west).items()},
+        **other_contexts(_DECRYPT, _SECRET_ARN),
+        "west: a similar path's": given(
+            west, {_SECRET_ARN: secret_arn("secretkit-x/claude", WEST)}
+        ),
+        "west: another account's": given(
+            west, {_SECRET_ARN: secret_arn("secretkit/claude", WEST, OTHER)}
+        ),
+        "west: another path's": given(west, {_SECRET_ARN: secret_arn("payroll/database", WEST)}),
+        "it only decrypts": replace(_DECRYPT, action="kms:Encrypt"),
+        **{f"a parameter of {why}": ask("ssm:GetParameter", a) for why, a in parameters.items()},
+        **each("it only reads", "ssm:PutParameter ssm:DeleteParameter", _PARAMETER),
+        **{f"parameter: {why}": one for why, one in other_keys(_OF_PARAMETER).items()},
+        **{
+            f"parameter: {why}": one
+            for why, one in other_contexts(_OF_PARAMETER, _PARAMETER_ARN).items()
+        },
+        "parameter: it only decrypts": replace(_OF_PARAMETER, action="kms:Encrypt"),
+        **each(
+            "no way to more", "iam:PutRolePolicy sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/x"
+        ),
+    }
+
+
+# -- rotators --------------------------------------------------------------------------------------
+
+
+def rotator_secretsmanager() -> Cases:
+    path, stage = "secretkit/rotated", "secretsmanager:VersionStage"
+    arn = secret_arn(f"{path}/claude")
+    move = "secretsmanager:UpdateSecretVersionStage"
+    decrypt = through_secrets_manager("kms:Decrypt", arn)
+    others = {
+        f"{why} (move)": given(one, {stage: "AWSCURRENT"})
+        for why, one in similar_secrets(move, path).items()
+    }
+    rest = (
+        "secretsmanager:DeleteSecret secretsmanager:UpdateSecret secretsmanager:PutResourcePolicy"
+        " secretsmanager:RotateSecret secretsmanager:ReplicateSecretToRegions"
+    )
+    return {
+        **similar_secrets(_READ, path),
+        **similar_secrets("secretsmanager:PutSecretValue", path),
+        "a secret it does not rotate": ask(_READ, _CLAUDE),
+        **others,
+        "a stage of somebody else": ask(move, arn, **{stage: "blue"}),
+        "a move without a stage": ask(move, arn),
+        **each("no more than rotation", rest, arn, **{stage: "AWSCURRENT"}),
+        **other_keys(decrypt),
+        **other_contexts(decrypt, _SECRET_ARN),
+        "no other use of the key": replace(decrypt, action="kms:ReEncryptFrom"),
+        **each("not its own policy", "iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/rotator"),
+    }
+
+
+_USER = (
+    "iam:CreateLoginProfile iam:AttachUserPolicy iam:PutUserPolicy iam:AddUserToGroup"
+    " iam:UpdateUser iam:DeleteUser iam:DeactivateMFADevice"
+)
+
+
+def rotator_iam_keys() -> Cases:
+    return {
+        **each("another user", "iam:CreateAccessKey iam:DeleteAccessKey", user_arn("admin")),
+        **each("another path", "iam:CreateAccessKey iam:ListAccessKeys", user_arn("other/service")),
+        "a similar path": ask("iam:CreateAccessKey", user_arn("secretkit-x/service")),
+        "another account": ask("iam:CreateAccessKey", user_arn("secretkit/service", OTHER)),
+        **each("no more than keys", _USER, user_arn("secretkit/service")),
+        "a user by the path's name": ask("iam:CreateAccessKey", user_arn("secretkit")),
+    }
+
+
+def rotator_bedrock_keys() -> Cases:
+    path, service = "secretkit-bedrock", "iam:ServiceSpecificCredentialServiceName"
+    days = "iam:ServiceSpecificCredentialAgeDays"
+    bedrock = {service: "bedrock.amazonaws.com"}
+    user = user_arn(f"{path}/bedrock")
+    create = ask("iam:CreateServiceSpecificCredential", user, **bedrock, **{days: "90"})
+    change = ask("iam:UpdateServiceSpecificCredential", user, **bedrock)
+    listing = ask("iam:ListServiceSpecificCredentials", user)
+    others = {
+        "another user": user_arn("admin"),
+        "a similar path": user_arn(f"{path}-x/bedrock"),
+        "another account": user_arn(f"{path}/bedrock", OTHER),
+        "the path of the access keys": user_arn("secretkit/service"),
+    }
+    return {
+        **{
+            f"{one.action}: {why}": replace(one, resource=arn)
+            for one in (create, change, listing)
+            for why, arn in others.items()
+        },
+        "a key that never ends": given(create, {days: None}),
+        "a key of a year": given(create, {days: "365"}),
+        "a key of 91 days": given(create, {days: "91"}),
+        "a Git password": given(create, {service: "codecommit.amazonaws.com"}),
+        "a key for no service": given(create, {service: None}),
+        "a Git password disabled": given(change, {service: "codecommit.amazonaws.com"}),
+        **each("no more than keys", _USER, user, **bedrock, **{days: "30"}),
+    }
+
+
+# -- the store's key, and Claude -------------------------------------------------------------------
+
+
+def kms_envelope() -> Cases:
+    name = "kms:EncryptionContext:secretkit-store"
+    keys = "kms:EncryptionContextKeys"
+    use = Request(
+        action="kms:Decrypt", resource=KEYS[EAST], context={name: "STORE_NAME", keys: (name[22:],)}
+    )
+    rest = "kms:Encrypt kms:ScheduleKeyDeletion kms:PutKeyPolicy kms:CreateGrant kms:DisableKey"
+    return {
+        **other_keys(use),
+        **other_keys(replace(use, action="kms:GenerateDataKey")),
+        "without a context": Request(action=use.action, resource=use.resource),
+        "another store": given(use, {name: "OTHER_STORE"}),
+        "the store's name in other letters": given(use, {name: "store_name"}),
+        "a second key in the context": given(use, {keys: (name[22:], "more")}),
+        **{f"only its two uses: {one}": replace(use, action=one) for one in rest.split()},
+    }
+
+
+def bedrock_invoke() -> Cases:
+    invoke, stream = "bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"
+    by, kind = "bedrock:InferenceProfileArn", "bedrock:BearerTokenType"
+    opus = "anthropic.claude-opus-4-1-20250805-v1:0"
+    direct = ask(invoke, model_arn(EAST))
+    through = given(direct, {by: PROFILE})
+    rest = "bedrock:CreateModelInvocationJob bedrock:ApplyGuardrail bedrock:DeleteInferenceProfile"
+    return {
+        "another profile": ask(invoke, PROFILE.replace(MODEL, opus)),
+        "another profile, streamed": ask(stream, PROFILE.replace(MODEL, opus)),
+        "a profile of all regions": ask(invoke, PROFILE.replace("/us.", "/global.")),
+        "the profile of another account": ask(invoke, PROFILE.replace(ACCOUNT, OTHER)),
+        "the profile in another region": ask(invoke, PROFILE.replace(EAST, WEST)),
+        "the model without the profile": direct,
+        "the model through another profile": given(direct, {by: PROFILE.replace("/us.", "/eu.")}),
+        "another model through the profile": replace(through, resource=model_arn(EAST, opus)),
+        **{
+            f"a model like it in {region}": replace(through, resource=model_arn(region, opus))
+            for region in ("us-east-2", WEST)
+        },
+        "a region that is not of the profile": replace(through, resource=model_arn("eu-west-1")),
+        "a model like it of another vendor": replace(
+            through, resource=model_arn(EAST, "amazon.nova-pro-v1:0")
+        ),
+        **each("nothing but calls", rest, PROFILE),
+        **each("nothing but calls of the model", rest, model_arn(EAST), **{by: PROFILE}),
+        "a long-term key": ask("bedrock:CallWithBearerToken", "*", **{kind: "LONG_TERM"}),
+        "a key of no kind": ask("bedrock:CallWithBearerToken", "*"),
+        "a list of models": ask("bedrock:ListFoundationModels", "*", **{kind: "SHORT_TERM"}),
+        "Claude on AWS beside Bedrock": ask("bedrock-mantle:CreateInference", "*"),
+    }
+
+
+Job = tuple[Callable[[Desk], None], Callable[[], Cases]]
+POLICIES: dict[str, Job] = {
+    "broker-read": (job.read_of_the_broker, broker_read),
+    "rotator-secretsmanager": (job.rotation_in_secrets_manager, rotator_secretsmanager),
+    "rotator-iam-keys": (job.rotation_of_access_keys, rotator_iam_keys),
+    "rotator-bedrock-keys": (job.rotation_of_bedrock_keys, rotator_bedrock_keys),
+    "kms-envelope": (job.envelope, kms_envelope),
+    "bedrock-invoke": (job.calls_of_claude, bedrock_invoke),
+}
