@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from secretkit.cli import exits
+from secretkit.cli.probe import COLUMNS, OK, Exchanged, Reference, Store, row_of
 from secretkit.cli.root import LazyGroup
 from secretkit.cli.session import given_name, given_ref, provider_of
 from secretkit.config.schema import BUILT_IN_PROVIDERS
 from secretkit.errors import ConfigError, SecretkitError
-from secretkit.ports import Event
+from secretkit.ports import Probing
 from secretkit.providers import registry
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from secretkit.cli.output import Cell
     from secretkit.cli.session import Session
+    from secretkit.config.schema import CredentialConfig
     from secretkit.core.ref import SecretRef
 
 __all__ = ["command"]
@@ -55,60 +57,69 @@ def list_providers(session: Session) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME|REFERENCE]...")
 @click.pass_obj
 def test(session: Session, names: tuple[str, ...]) -> int:
-    """Ask each store once: does it answer, how fast, which version, until when. No value.
+    """Ask each source once: what is reached, as whom, how fast, until when, what we may not do.
 
-    NAME is a credential or a provider; without any, every source in the configuration is asked.
+    NAME is a credential or a provider; without any, everything in the configuration is asked. No
+    value is shown, and what was leased to answer is given back.
     """
-    refs = _wanted(session, names)
-    rows = [_ask(session, ref) for ref in refs]
-    session.rows(
-        "sources",
-        rows,
-        columns=["ref", "result", "seconds", "version", "expires_at", "lacks"],
-    )
-    return exits.OK if all(row["result"] == "ok" for row in rows) else exits.CHECK_FAILED
+    subjects = _wanted(session, names)
+    rows = [row_of(subject, session) for subject in subjects]
+    session.rows("sources", rows, columns=COLUMNS)
+    return exits.OK if all(row["result"] == OK for row in rows) else exits.CHECK_FAILED
 
 
-def _wanted(session: Session, names: Sequence[str]) -> list[SecretRef]:
-    credentials = session.toolkit.config.credentials
-    every = [ref for one in credentials.values() for ref in one.sources]
-    if not names:
-        if not every:
-            raise ConfigError("there is no source to test", hint="secretkit provider test env:NAME")
-        return list(dict.fromkeys(every))
-    found: dict[SecretRef, None] = {}
-    for name in map(given_name, names):
+def _wanted(session: Session, names: Sequence[str]) -> list[Store | Reference | Exchanged]:
+    """Give what to ask, each once: a store before what is read from it."""
+    config = session.toolkit.config
+    found: list[Store | Reference | Exchanged] = []
+    for name in map(given_name, names or config.credentials):
         if ":" in name:
-            matching = [given_ref(name)]
-            provider_of(session, matching[0])
-        elif name in credentials:
-            matching = list(credentials[name].pool())
+            ref = given_ref(name)
+            provider_of(session, ref)
+            found += _read(session, [ref])
+        elif name in config.credentials:
+            found += _credential(session, config.credentials[name])
         else:
-            matching = [ref for ref in every if ref.provider == name]
-        if not matching:
-            session.toolkit.config.credential(name)
-        found |= dict.fromkeys(matching)
-    return list(found)
+            found += _provider(session, name)
+    if not names:
+        found += [one for name in config.providers for one in _known_to(session, name)]
+    if not found:
+        raise ConfigError("there is no source to test", hint="secretkit provider test env:NAME")
+    return list(dict.fromkeys(found))
 
 
-def _ask(session: Session, ref: SecretRef) -> Mapping[str, Cell]:
-    row: dict[str, Cell] = {"ref": str(ref), "version": None, "expires_at": None, "seconds": 0.0}
+def _credential(
+    session: Session, table: CredentialConfig
+) -> Sequence[Store | Reference | Exchanged]:
+    if not table.sources:
+        return [Exchanged(name=table.name)]
+    return _read(session, table.sources, kind=table.kind)
+
+
+def _provider(session: Session, name: str) -> Sequence[Store | Reference]:
+    """Give a provider, and what the credentials read from it."""
+    config = session.toolkit.config
+    tables = config.credentials.values()
+    read = [(ref, one.kind) for one in tables for ref in one.sources if ref.provider == name]
+    if not read and name not in config.providers.keys() | BUILT_IN_PROVIDERS:
+        config.credential(name)
+    found = [one for ref, kind in read for one in _read(session, [ref], kind=kind)]
+    return found or [Store(name=name)]
+
+
+def _read(
+    session: Session, refs: Sequence[SecretRef], *, kind: str = ""
+) -> Sequence[Store | Reference]:
+    found: list[Store | Reference] = []
+    for ref in refs:
+        found += [*_known_to(session, ref.provider), Reference(ref=ref, kind=kind)]
+    return found
+
+
+def _known_to(session: Session, name: str) -> Sequence[Store]:
+    """Give the provider, if it can say as whom it is known; one that fails to open cannot."""
     try:
-        session.toolkit.resolve(ref)
-    except SecretkitError as error:  # what cannot be opened is not read, and not written down
-        return row | _failure(error)
-    session.audit(Event.SECRET_READ, ref=str(ref))
-    clock = session.toolkit.clock
-    start = clock.monotonic()
-    try:
-        fetched = session.toolkit.fetch(ref, timeout=session.fetch_timeout)
-    except SecretkitError as error:
-        row |= _failure(error)
-    else:
-        row |= {"result": "ok", "version": fetched.version, "expires_at": fetched.expires_at}
-    row["seconds"] = round(clock.monotonic() - start, 3)
-    return row
-
-
-def _failure(error: SecretkitError) -> dict[str, Cell]:
-    return {"result": exits.verdict(error), "lacks": f"{error} ({error.hint})"}
+        opened = session.toolkit.provider(name)
+    except SecretkitError:
+        return ()
+    return [Store(name=name)] if isinstance(opened, Probing) else ()
