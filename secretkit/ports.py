@@ -312,7 +312,8 @@ class ProviderContext:
 
     ``resolve`` gives another provider by name, for a provider whose own login is a reference.
     ``identity`` opens the identity that a table describes, for an audience unless the table names
-    one. ``credential`` gives the source of another credential by name.
+    one. ``credential`` gives the source of another credential by name. ``prompt`` asks the person
+    at the terminal for a one-time code; None where nobody sits there.
     """
 
     clock: Clock
@@ -324,6 +325,7 @@ class ProviderContext:
     transport: TransportFactory = _refuse
     identity: Callable[[Mapping[str, object], str], IdentitySource] = _refuse
     credential: Callable[[str], CredentialSource] = _refuse
+    prompt: Callable[[str], Secret] | None = None
 
 
 class ProviderFactory(Protocol):

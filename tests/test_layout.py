@@ -46,6 +46,8 @@ REVEALS = {
     "ledger/__init__.py": "a ledger's URL may hold a password, and its scheme picks the ledger",
     "ledger/keys.py": "makes the keyed digest that stands for the value everywhere else",
     "ledger/postgres.py": "hands the URL to the database driver",
+    "providers/aws/document.py": "reads the JSON that holds a key pair or a session",
+    "providers/aws/service.py": "writes the form that STS is sent, and signs it",
     "providers/contents.py": "takes one field out of a JSON document",
     "providers/dotenv.py": "takes one variable out of a .env file",
     "providers/keyring.py": "hands the value to the operating system's keyring",

@@ -6,6 +6,7 @@ No click here: ``secretkit token`` must not pay for it.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from secretkit.config.schema import Config
     from secretkit.core.ref import SecretRef
+    from secretkit.core.secret import Secret
     from secretkit.ports import Event
     from secretkit.wiring import Toolkit
 
@@ -25,6 +27,7 @@ __all__ = ["Session", "given_name", "given_ref", "local_ref", "provider_of"]
 
 
 _LONGEST: Final = 512  # characters, what the ledger takes
+_CODE: Final = 64  # bytes of a one-time code with its line break, generously
 
 
 class Session:
@@ -75,7 +78,10 @@ class Session:
         if self._toolkit is None:
             from secretkit.wiring import Toolkit  # noqa: PLC0415 - not for help
 
-            self._toolkit = Toolkit(self.config(), environ=self.environ)
+            is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+            self._toolkit = Toolkit(
+                self.config(), environ=self.environ, prompt=_ask_code if is_terminal else None
+            )
         return self._toolkit
 
     @property
@@ -133,6 +139,18 @@ class Session:
         toolkit, self._toolkit = self._toolkit, None
         if toolkit is not None:
             toolkit.close()
+
+
+def _ask_code(text: str) -> Secret:
+    """Ask for a one-time code, shown while it is typed: it is used up at once.
+
+    Read past ``sys.stdin``: a thread that is left waiting in its buffer would end Python badly.
+    """
+    from secretkit.core.secret import Secret  # noqa: PLC0415 - not for help
+
+    sys.stderr.write(f"{text}: ")
+    sys.stderr.flush()
+    return Secret(os.read(sys.stdin.fileno(), _CODE).decode("ascii", "replace").strip())
 
 
 def given_name(text: str) -> str:

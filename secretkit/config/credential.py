@@ -77,7 +77,8 @@ def parse_credential(
                 "a reference names a provider that is not declared",
                 hint=nearest(ref.provider, providers) or "declare it as [providers.NAME]",
             )
-    options = {k: v for k, v in table.values.items() if k not in {"kind", "ttl", "source"}}
+    read_here = {"kind", "ttl"} | ({"source"} if kind in STORED_KINDS else set())
+    options = {k: v for k, v in table.values.items() if k not in read_here}
     return CredentialConfig(
         name=name,
         kind=kind,

@@ -19,7 +19,7 @@ from secretkit.ports import Closable, ProviderContext
 from secretkit.wiring.source import open_identity, open_source, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import timedelta
     from types import TracebackType
 
@@ -59,9 +59,10 @@ class Toolkit:
     """Builds each object of a configuration on first use, and closes what it opened.
 
     Thread-safe. ``clock``, ``rng`` and ``environ`` are parameters so that a test can own the world.
+    ``prompt`` asks the person at the terminal for a one-time code; None where nobody sits there.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of the world
         self,
         config: Config,
         *,
@@ -69,6 +70,7 @@ class Toolkit:
         clock: Clock | None = None,
         rng: Rng | None = None,
         providers: Mapping[str, Provider] | None = None,
+        prompt: Callable[[str], Secret] | None = None,
     ) -> None:
         self.config = config
         self.environ = environ
@@ -76,6 +78,7 @@ class Toolkit:
         self.config_dir = config.file.parent if config.file else config_dir(environ)
         self.state_dir = state_dir(environ)
         self._rng: Rng = rng or _random
+        self._prompt = prompt
         self._lock = threading.RLock()
         self._providers: dict[str, Provider] = dict(providers or {})
         self._sources: dict[str, CredentialSource] = {}
@@ -133,6 +136,7 @@ class Toolkit:
             transport=self.transport,
             identity=self.identity,
             credential=self.source,
+            prompt=self._prompt,
         )
 
     def transport(
