@@ -63,7 +63,9 @@ class Fetching:
         try:
             return self._written_down(state, flight, acquired, refused, (now, monotonic))
         except BaseException:
-            self.return_handle(state, acquired.handle)
+            served = state.held
+            if served is None or served.handle != acquired.handle:  # not one that was renewed
+                self.return_handle(state, acquired.handle)
             raise
 
     def _written_down(
@@ -201,8 +203,13 @@ class Fetching:
 
     def give_back_late(self, state: State, held: Held, current: Held | None) -> None:
         """Undo what a call brought that nobody waits for, and leave what is served alone."""
-        if current is None or held.lease.id != current.lease.id:
+        if current is None:
             self.give_back(state, held)
+        elif held.lease.id != current.lease.id:
+            if held.handle == current.handle and held.own:  # renewed, so it is what is served
+                self.end(held)
+            else:
+                self.give_back(state, held)
         elif held.handle != current.handle:
             self.return_handle(state, held.handle)
 

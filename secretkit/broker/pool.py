@@ -1,19 +1,26 @@
-"""PoolSource: turns one reference, or a pool of them, into a credential."""
+"""PoolSource: turns one reference, or a pool of them, into a credential.
+
+What a store leased to us is renewed, where the store can, as long as it grants at least half of the
+first life: less means that the lease's last day is near, and a new one is fetched ahead of it.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+import os
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from secretkit.core.credential import of_kind
+from secretkit.core.record import record, replace
 from secretkit.errors import (
+    AccessDeniedError,
     ConfigError,
     ProviderError,
     ProviderTimeoutError,
     SecretkitError,
     SecretNotFoundError,
 )
-from secretkit.ports import Acquired, Fetched, Revocable
+from secretkit.ports import Acquired, Fetched, Renewable, Revocable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +31,18 @@ if TYPE_CHECKING:
 
 __all__ = ["PoolSource"]
 
+_WORTH: Final = 0.5  # of the first life: a renewal that grants less is not taken
+
+
+@record(kw_only=True)
+class _Leased:
+    """What a member's store leased to this process: only who leased it may renew it."""
+
+    acquired: Acquired
+    handle: str
+    life: timedelta
+    pid: int
+
 
 class PoolSource:
     """Gives the first secret of a pool that the service has not refused.
@@ -32,6 +51,9 @@ class PoolSource:
     pool does not hide that its first member cannot be read; only one that was refused before may
     be gone. When all are refused the first one is given, so that a service that refused wrongly
     does not lock its caller out.
+
+    A lease that a member's store can renew is renewed instead of fetched anew, while its secret is
+    not refused. Thread-safe.
     """
 
     def __init__(
@@ -43,6 +65,7 @@ class PoolSource:
         self._kind = kind
         self._clock = clock
         self._dead: set[int] = set()
+        self._leased: dict[int, _Leased] = {}
 
     @property
     def ref(self) -> str:
@@ -62,7 +85,12 @@ class PoolSource:
                     hint="raise leases.fetch_timeout, or shorten the pool",
                 )
             try:
-                acquired = self._one(index, ref, provider, timeout=timedelta(seconds=left))
+                acquired = self._renewed(index, timedelta(seconds=left), refused) or self._one(
+                    index,
+                    ref,
+                    provider,
+                    timeout=timedelta(seconds=deadline - self._clock.monotonic()),
+                )
             except SecretNotFoundError:
                 last = first is None and index == len(self._members) - 1
                 if last or index not in self._dead:
@@ -80,24 +108,81 @@ class PoolSource:
     def _one(
         self, index: int, ref: SecretRef, provider: Provider, *, timeout: timedelta
     ) -> Acquired:
+        asked_at = self._clock.now()
         fetched = ask(provider, ref, timeout=timeout)
         try:
             credential = of_kind(self._kind, fetched.secret, expires_at=fetched.expires_at)
         except SecretkitError as error:
             raise type(error)(f"{ref}: {error}", hint=error.hint) from None
-        return Acquired(
+        acquired = Acquired(
             credential=credential,
             ref=str(ref),
             version=fetched.version,
             handle=None if fetched.handle is None else f"{index}:{fetched.handle}",
         )
+        if fetched.handle is not None and fetched.expires_at is not None:
+            self._leased[index] = _Leased(
+                acquired=acquired,
+                handle=fetched.handle,
+                life=fetched.expires_at - asked_at,
+                pid=os.getpid(),
+            )
+        return acquired
+
+    def _renewed(
+        self, index: int, timeout: timedelta, refused: Callable[[Secret], bool]
+    ) -> Acquired | None:
+        """Give the lease in hand with a later end; None where a new one has to be fetched."""
+        ref, provider = self._members[index]
+        leased = self._leased.get(index)
+        if leased is None or not isinstance(provider, Renewable) or leased.pid != os.getpid():
+            return None
+        now = self._clock.now()
+        held = leased.acquired.credential
+        if refused(held.secret) or held.expires_at is None or held.expires_at <= now:
+            self._leased.pop(index, None)
+            return None
+        try:
+            end = _longer(provider, leased.handle, ref, timeout=timeout)
+        except (AccessDeniedError, SecretNotFoundError):
+            end = now  # it is gone, or may not be renewed: whether a new one may be had is asked
+        if end - now < leased.life * _WORTH:
+            self._leased.pop(index, None)
+            return None
+        acquired = replace(
+            leased.acquired, credential=of_kind(self._kind, held.secret, expires_at=end)
+        )
+        self._leased[index] = replace(leased, acquired=acquired)
+        return acquired
 
     def revoke(self, handle: str, *, timeout: timedelta) -> None:
-        """Give back what a member's store leased."""
-        index, _, inner = handle.partition(":")
-        provider = self._members[int(index)][1]
+        """Give back what a member's store leased; it is not renewed any more."""
+        number, _, inner = handle.partition(":")
+        index = int(number)
+        provider = self._members[index][1]
+        leased = self._leased.get(index)
+        if leased is not None and leased.handle == inner:
+            self._leased.pop(index, None)
         if isinstance(provider, Revocable):
             provider.revoke(inner, timeout=timeout)
+
+
+def _longer(provider: Renewable, handle: str, ref: SecretRef, *, timeout: timedelta) -> datetime:
+    """Renew, letting nothing out but our own errors, each with this reference."""
+    try:
+        end: object = provider.renew(handle, timeout=timeout)
+    except ProviderError as error:
+        error.ref = str(ref)
+        raise
+    except SecretkitError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a provider is third-party code
+        failure = type(error).__name__
+    else:
+        if isinstance(end, datetime) and end.tzinfo is not None:
+            return end
+        failure = "an answer that is no moment with a time zone"
+    raise _defect(ref, f"renewing {ref}", failure)
 
 
 def ask(provider: Provider, ref: SecretRef, *, timeout: timedelta) -> Fetched:
@@ -117,8 +202,12 @@ def ask(provider: Provider, ref: SecretRef, *, timeout: timedelta) -> Fetched:
             return fetched
         failure = f"an answer of type {type(fetched).__name__}"
         del fetched
-    raise ProviderError(
-        f"the provider {ref.provider!r} failed on {ref} with {failure}",
+    raise _defect(ref, str(ref), failure)
+
+
+def _defect(ref: SecretRef, what: str, failure: str) -> ProviderError:
+    return ProviderError(
+        f"the provider {ref.provider!r} failed on {what} with {failure}",
         ref=str(ref),
         hint="this is a defect of the provider; its message is withheld, it could hold the value",
     )

@@ -99,7 +99,7 @@ class Refresher:
         replaced = previous is not None and previous.lease.id != held.lease.id
         if previous is None or not replaced:
             return None
-        if previous.handle is not None and previous.own:
+        if previous.handle not in {None, held.handle} and previous.own:
             self._replaced.append((state, previous))
             self._schedule.at(now + _GRACE, self._give_back_replaced, state, previous)
         return previous

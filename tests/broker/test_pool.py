@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from broker.world import until
 from secretkit.broker.pool import PoolSource, ask
 from secretkit.core.credential import ApiKey
+from secretkit.core.freshness import LeasePolicy
 from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
 from secretkit.errors import (
+    AccessDeniedError,
     ConfigError,
     ProviderError,
     ProviderTimeoutError,
     ProviderUnavailableError,
     SecretError,
+    SecretNotFoundError,
 )
 from secretkit.ports import Fetched
+from secretkit.testing.brokers import broker_over
 from secretkit.testing.clock import FakeClock
 
 TEN = timedelta(seconds=10)
@@ -135,3 +140,146 @@ def test_an_empty_pool_and_an_unknown_kind_are_refused(clock):
     source = PoolSource([(SecretRef("shelf", "a"), shelf)], kind="no-such", clock=clock)
     with pytest.raises(ConfigError, match="no such kind"):
         source.acquire(timeout=TEN, refused=lambda _: False)
+
+
+# -- leases that are renewed ---------------------------------------------------------------------
+
+HOUR = timedelta(hours=1)
+LAST = timedelta(hours=6)  # max_ttl
+
+
+class Lessor:
+    """Leases a new key for an hour at each fetch, and renews it up to six hours from then."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.fetched = 0
+        self.renewed: list[str] = []
+        self.revoked: list[str] = []
+        self.made: dict[str, datetime] = {}
+        self.fail: Exception | None = None
+        self.answer: object = None
+
+    def fetch(self, ref: SecretRef, *, timeout: timedelta) -> Fetched:
+        self.fetched += 1
+        handle = f"lease/{self.fetched}"
+        self.made[handle] = self.clock.now()
+        return Fetched(
+            secret=Secret(f"key-{self.fetched}"),
+            expires_at=self.clock.now() + HOUR,
+            handle=handle,
+        )
+
+    def renew(self, handle: str, *, timeout: timedelta) -> datetime:
+        self.renewed.append(handle)
+        if self.fail is not None:
+            raise self.fail
+        if self.answer is not None:
+            return self.answer
+        return min(self.clock.now() + HOUR, self.made[handle] + LAST)
+
+    def revoke(self, handle: str, *, timeout: timedelta) -> None:
+        self.revoked.append(handle)
+
+
+@pytest.fixture
+def lessor(clock):
+    return Lessor(clock)
+
+
+def acquire(source, *, refused=()):
+    return source.acquire(timeout=TEN, refused=lambda secret: secret in map(Secret, refused))
+
+
+@pytest.fixture
+def leased(clock, lessor):
+    """A pool over the lessor that holds its first lease, 36 minutes old."""
+    source = PoolSource([(SecretRef("shelf", "a"), lessor)], kind="opaque", clock=clock)
+    acquire(source)
+    clock.advance(HOUR * 0.6)
+    return source
+
+
+def test_a_lease_is_renewed_and_keeps_its_secret_and_its_handle(clock, lessor, leased):
+    again = acquire(leased)
+    assert (again.credential.secret, again.handle) == (Secret("key-1"), "0:lease/1")
+    assert again.credential.expires_at == clock.now() + HOUR
+    assert (lessor.fetched, lessor.renewed) == (1, ["lease/1"])
+
+
+def test_near_its_last_day_a_lease_is_replaced_and_not_renewed_for_less_and_less(
+    clock, lessor, leased
+):
+    for _ in range(8):
+        acquire(leased)
+        clock.advance(HOUR * 0.6)
+    acquire(leased)
+    clock.advance(HOUR * 0.36)
+    assert acquire(leased).credential.secret == Secret("key-2")
+    assert lessor.made["lease/2"] < lessor.made["lease/1"] + LAST
+    assert lessor.fetched == 2
+
+
+@pytest.mark.parametrize("error", [SecretNotFoundError("gone"), AccessDeniedError("no policy")])
+def test_a_lease_that_is_gone_or_may_not_be_renewed_is_fetched_anew(lessor, leased, error):
+    lessor.fail = error
+    assert acquire(leased).credential.secret == Secret("key-2")
+    assert lessor.revoked == []  # the broker gives it back, after a grace
+
+
+def test_a_store_that_is_away_makes_the_renewal_fail_and_nothing_is_fetched(lessor, leased):
+    lessor.fail = ProviderUnavailableError("sealed", ref="lease a")
+    with pytest.raises(ProviderUnavailableError, match="sealed") as caught:
+        acquire(leased)
+    assert caught.value.ref == "shelf:a"
+    lessor.fail = None
+    assert acquire(leased).credential.secret == Secret("key-1")
+    assert lessor.fetched == 1
+
+
+@pytest.mark.parametrize("answer", [42, datetime(2030, 1, 1)])  # noqa: DTZ001 - that is the point
+def test_a_renewal_that_gives_no_moment_is_a_defect_with_the_reference(lessor, leased, answer):
+    lessor.answer = answer
+    with pytest.raises(ProviderError, match="shelf:a"):
+        acquire(leased)
+
+
+def test_a_foreign_error_while_renewing_keeps_its_text_to_itself(lessor, leased):
+    lessor.fail = RuntimeError("it is key-1")
+    with pytest.raises(ProviderError, match="RuntimeError") as caught:
+        acquire(leased)
+    assert "key-1" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_a_refused_secret_is_not_renewed(lessor, leased):
+    assert acquire(leased, refused=["key-1"]).credential.secret == Secret("key-2")
+    assert lessor.renewed == []
+
+
+def test_a_lease_that_was_given_back_or_has_ended_is_not_renewed(clock, lessor, leased):
+    leased.revoke("0:lease/1", timeout=TEN)
+    assert acquire(leased).credential.secret == Secret("key-2")
+    clock.advance(2 * HOUR)
+    assert acquire(leased).credential.secret == Secret("key-3")
+    assert lessor.renewed == []
+
+
+def test_a_broker_keeps_one_lease_over_its_renewals_and_gives_each_back_once(clock, lessor):
+    policy = LeasePolicy(ttl=timedelta(days=1), renew_at=0.6, jitter=0.0)
+    with broker_over(lessor, clock=clock, policy=policy) as broker:
+        first = broker.lease("claude")
+        for count in range(1, 10):
+            until(lambda: clock.waiting, what="the schedule waits")
+            clock.advance(HOUR * 0.6)
+            until(lambda count=count: len(lessor.renewed) == count, what=f"renewal {count}")
+            until(lambda: broker.lease("claude").expires_at > clock.now() + HOUR / 2, what="later")
+            assert broker.lease("claude").id == first.id
+        until(lambda: clock.waiting, what="the schedule waits")
+        clock.advance(HOUR * 0.36)
+        until(lambda: lessor.fetched == 2, what="a new lease ahead of the last day")
+        until(lambda: broker.lease("claude").id != first.id, what="it is served")
+        assert lessor.revoked == []
+        clock.advance(timedelta(minutes=2))
+        until(lambda: lessor.revoked == ["lease/1"], what="the old one is given back")
+    assert lessor.revoked == ["lease/1", "lease/2"]

@@ -342,6 +342,18 @@ def test_what_was_replaced_is_given_back_at_the_latest_on_closing(world):
     assert sorted(world.source.revoked) == ["lease/1", "lease/2"]
 
 
+def test_a_renewed_lease_that_could_not_be_written_down_is_still_served_and_not_given_back(world):
+    world.source.handle = "lease/1"
+    world.broker.lease("claude")
+    world.source.expires_at = world.clock.now() - SECOND
+    world.broker.refresh("claude", seen=1)
+    assert world.broker.status()[0].failures == 1
+    assert world.value() == "key-1"
+    assert world.source.revoked == []
+    world.broker.close()
+    assert world.source.revoked == ["lease/1"]
+
+
 def test_what_could_not_be_written_down_goes_back_to_its_store(world):
     world.source.handle = "lease/1"
     world.source.expires_at = world.clock.now() - SECOND
