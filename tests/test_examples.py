@@ -18,6 +18,7 @@ import pytest
 
 from secretkit.core.secret import Secret
 from secretkit.testing import ClaudeStub
+from secretkit.testing.aws import ACCOUNT, AwsStub, Call, Trust
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -135,6 +136,70 @@ def test_prefork_workers_work_on_through_a_key_change(world):
     assert sum(int(count) for _, count in workers) == world.stub.count(status=200)
     assert 1 <= world.stub.count(status=401) <= 2  # at most one for each worker
     assert re.search(r"parent \d+: generation [12]", text)
+
+
+@pytest.fixture
+def regions(tmp_path: Path) -> Iterator[AwsStub]:
+    """AWS's stand-in with two regions, and a configuration that assumes a role there."""
+    with AwsStub(regions=("us-west-2", "us-east-1")) as aws:
+        user = aws.accounts.add_user("service")
+        trust = Trust(principals=(f"arn:aws:iam::{ACCOUNT}:user/service",))
+        aws.accounts.add_role(f"arn:aws:iam::{ACCOUNT}:role/claude", trust=trust)
+        pair = {"AccessKeyId": user.access_key_id, "SecretAccessKey": user.secret.reveal()}
+        (tmp_path / "aws.json").touch(mode=0o600)
+        (tmp_path / "aws.json").write_text(json.dumps(pair))
+        (tmp_path / "secretkit.toml").write_text(
+            '[credentials.bedrock]\nkind = "aws"\nregion = "us-west-2"\n'
+            f'source = "file:{tmp_path}/aws.json"\nendpoint = "{aws.url()}"\n'
+            f'assume_role = {{ role_arn = "arn:aws:iam::{ACCOUNT}:role/claude" }}\n'
+        )
+        yield aws
+
+
+def test_bedrock_in_two_regions_goes_on_while_one_is_away_and_its_session_ends(regions, tmp_path):
+    def answered(region: str) -> int:
+        return sum(call.region == region and call.status == 200 for call in calls())
+
+    def calls() -> list[Call]:
+        return [call for call in regions.calls if call.action == "bedrock:InvokeModel"]
+
+    def until(region: str, count: int) -> None:
+        for _ in range(int(SOON / 0.05)):
+            if answered(region) >= count:
+                return
+            if process.poll() is not None:
+                break
+            pause.wait(0.05)
+        process.kill()
+        pytest.fail(f"{calls()[-5:]}\n{process.communicate()}")
+
+    pause = threading.Event()
+    urls = [regions.url(region) for region in ("us-west-2", "us-east-1")]
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-W", "error", EXAMPLES / "bedrock_two_regions.py"),
+            *(tmp_path / "secretkit.toml", *urls),
+        ],
+        cwd=EXAMPLES,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until("us-west-2", 3)
+    for key_id in [one for one in regions.accounts._holders if one.startswith("ASIA")]:
+        regions.accounts.expire(key_id)
+    until("us-west-2", 6)
+    regions.stop_region("us-west-2")
+    until("us-east-1", 3)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 0, out + err
+    assert [call.code for call in calls() if call.status != 200] == ["ExpiredTokenException"]
+    assert regions.count("sts:AssumeRole") == 2
+    assert "answered by us-east-1" in err
+    assert "us-west-2: APIConnectionError" in err
+    assert "ASIA" not in out + err
 
 
 SERVE = """
