@@ -30,8 +30,10 @@ LONGER = {
 REVEALS = {
     "claude/auth.py": "writes the request's header: the wire",
     "claude/exchange.py": "measures an assertion before it is sent",
+    "claude/admin.py": "writes the header of a request to the Admin API",
     "claude/grant.py": "reads what an assertion says, and writes it into the request for a token",
     "claude/platform_cloud.py": "writes a bearer token into the request's header: the wire",
+    "claude/profile.py": "writes a token into the file, 0600, from which Claude's SDKs read it",
     "claude/signing.py": "writes a Bedrock API key into the request's header: the wire",
     "claude/tokens.py": "hands a token to the SDK, which writes the header",
     "cli/handout.py": "hands one value to the program that asked for it on standard output",
@@ -43,6 +45,9 @@ REVEALS = {
     "core/secret.py": "compares two secrets in constant time",
     "core/sigv4.py": "derives AWS's signing key, and writes the session token's header",
     "identity/claims.py": "reads what a token says of itself before it is sent",
+    "identity/keyset.py": "signs with the issuer's key, and writes its keys for the store",
+    "identity/listener.py": "hands a token to the workload that may have it",
+    "identity/svid.py": "writes a file of its own, 0600, for programs that read keys from files",
     "ledger/__init__.py": "a ledger's URL may hold a password, and its scheme picks the ledger",
     "ledger/keys.py": "makes the keyed digest that stands for the value everywhere else",
     "ledger/postgres.py": "hands the URL to the database driver",
@@ -62,6 +67,7 @@ REVEALS = {
 
 DANGEROUS = {
     "testing/contract.py": "pickles what a provider gives, to prove that no value is in it",
+    "testing/contract_identity.py": "pickles an assertion, to prove that no value is in it",
     "testing/guard.py": "pickles an error, to prove that no value is in it",
     "testing/trace.py": "pickles an error, to prove that no value is in it",
 }

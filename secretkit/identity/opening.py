@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from secretkit.identity.source import Issuing
-    from secretkit.ports import IdentitySource, ProviderContext
+    from secretkit.ports import ProviderContext
 
 __all__ = ["KINDS", "open_identity"]
 
@@ -39,7 +39,7 @@ _AUDIENCE: Final = (
 
 def open_identity(
     table: Mapping[str, object], *, audience: str, context: ProviderContext
-) -> IdentitySource:
+) -> CheckedIdentity:
     """Give the identity that ``table`` describes: its ``type``, ``audience`` and own options.
 
     ``audience`` is used unless the table names one. Cheap: no network, no file.
