@@ -16,7 +16,7 @@ from secretkit.core.secret import Secret
 from secretkit.errors import AccessDeniedError, ProviderError, SecretError, SecretNotFoundError
 from secretkit.ports import Fetched
 from secretkit.providers.contents import field_of, no_version
-from secretkit.providers.vault.reason import document
+from secretkit.providers.vault.reason import document, has_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,7 @@ __all__ = ["LeaseStore"]
 
 _LONGEST: Final = 10 * 365 * 86_400  # seconds; dates can hold it
 _GONE: Final = frozenset({400, 404})
+_PAST: Final = "past the max ttl"  # with HTTP 500, measured on OpenBao 2.7.2
 _TRANSIT: Final = "transit"
 
 
@@ -100,7 +101,7 @@ class LeaseStore:
         reply, _ = self._session.send(
             lambda hvac: hvac.sys.renew_lease(lease_id), ref=ref, deadline=deadline
         )
-        if reply.status in _GONE:
+        if reply.status in _GONE or has_text(reply, _PAST):
             self._running.discard(handle)
             raise SecretNotFoundError(
                 f"{ref}: this lease is gone, or cannot be renewed", ref=ref, hint="lease it again"

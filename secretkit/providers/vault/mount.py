@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from secretkit.core.record import record
 from secretkit.errors import AccessDeniedError, ProviderError, RefError
+from secretkit.providers.vault.reason import document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ __all__ = ["KV_1", "KV_2", "Mount", "Mounts", "checked_path"]
 KV_1: Final = "kv1"
 KV_2: Final = "kv2"
 _KV: Final = {"kv", "generic", "cubbyhole"}
+_DENIED: Final = 403
 _DOTS: Final = {"", ".", ".."}
 _VERSIONS: Final = {"1": KV_1, "2": KV_2}
 _WORD: Final = re.compile(r"[a-z0-9_-]{1,64}")
@@ -125,22 +127,20 @@ class Mounts:
         return Mount(path=mount, engine=self._stated)
 
     def _asked(self, path: str, ref: str, deadline: Deadline) -> Mount:
-        try:
-            data = self._session.read(
-                lambda hvac: hvac.read(f"sys/internal/ui/mounts/{quote(path)}"),
-                ref=ref,
-                deadline=deadline,
-            )
-        except AccessDeniedError as error:
-            hint = (
-                "look at the path's first part, the namespace, and the policies of the login "
-                "(secretkit provider test shows them)"
-            )
+        reply, _ = self._session.send(
+            lambda hvac: hvac.read(f"sys/internal/ui/mounts/{quote(path)}"),
+            ref=ref,
+            deadline=deadline,
+        )
+        if reply.status == _DENIED:
             raise AccessDeniedError(
                 f"{ref}: nothing is mounted there, or nothing of it is allowed",
                 ref=ref,
-                hint=hint,
-            ) from error
+                hint="look at the path's first part, the namespace, and the policies of the login "
+                "(secretkit provider test shows them)",
+            )
+        self._session.check(reply, ref=ref, deadline=deadline)
+        data = document(reply, ref=ref).get("data") or {}
         return _mount(data.get("path"), data, ref)
 
 

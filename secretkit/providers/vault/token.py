@@ -31,7 +31,7 @@ _LONGEST_PAUSE: Final = 30.0
 _REMEMBERED: Final = 16  # ends of earlier tokens, for the leases that hang on them
 _LONGEST: Final = 10 * 365 * 86_400  # seconds; more than any token lives, and dates can hold it
 _DENIED: Final = 403
-_REFUSED: Final = frozenset({400, 403})
+_REFUSED: Final = frozenset({400, 403, 500})  # 500: OpenBao's "past the max TTL, cannot renew"
 
 
 @record(kw_only=True)
@@ -236,8 +236,8 @@ class TokenKeeper:
         first = held.grant.seconds
         try:
             renewed = self._renewed(held, ref, deadline) if held.grant.renewable else None
-        except SecretkitError as error:
-            self._note(error)
+        except SecretkitError:
+            self._held = held = _later(held, self._clock.monotonic())
             return held
         if renewed is not None and _life(renewed) >= first * _WORTH:
             return renewed
@@ -264,6 +264,12 @@ class TokenKeeper:
             return None
         grant = replace(held.grant, seconds=life)
         return self._take(grant, held.number, asked_at=now, first=held.grant.seconds)
+
+
+def _later(token: Token, now: float) -> Token:
+    """Put a renewal that failed off, by a third of what is left."""
+    left = 0.0 if token.ends_at is None else token.ends_at - now
+    return replace(token, renew_at=now + max(_PAUSE, left / 3))
 
 
 def _life(token: Token) -> float:
