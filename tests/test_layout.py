@@ -44,6 +44,7 @@ REVEALS = {
     "core/credential.py": "checks the shape of a key before it can reach a header",
     "core/secret.py": "compares two secrets in constant time",
     "core/sigv4.py": "derives AWS's signing key, and writes the session token's header",
+    "gateway/container.py": "makes the digest that a client's token is compared with",
     "identity/claims.py": "reads what a token says of itself before it is sent",
     "identity/keyset.py": "signs with the issuer's key, and writes its keys for the store",
     "identity/listener.py": "hands a token to the workload that may have it",

@@ -155,12 +155,14 @@ class Organization:
     def _part(
         self, method: str, kind: str, identifier: str, part: str, given: Mapping[str, Any]
     ) -> bytes:
-        if method != "POST":
-            raise RefusedError(405, "this method is not allowed here")
         with self._lock:
             kept = self._kept[kind].get(identifier)
             if kept is None:
                 raise RefusedError(404, "there is no such resource")
+            if method == "GET" and (kind, part) == ("service_accounts", "workspaces"):
+                return json.dumps(self._memberships(identifier)).encode()
+            if method != "POST":
+                raise RefusedError(405, "this method is not allowed here")
             if part == "archive":
                 kept["archived_at"] = self._clock.now().isoformat()
                 return json.dumps(kept).encode()
@@ -178,6 +180,20 @@ class Organization:
                 "workspace_role": given.get("workspace_role"),
             }
         ).encode()
+
+    def _memberships(self, identifier: str) -> Mapping[str, Any]:
+        mine = [workspace for account, workspace in sorted(self._members) if account == identifier]
+        data = [
+            {
+                "type": "service_account_workspace_member",
+                "service_account_id": identifier,
+                "workspace_id": workspace,
+                "workspace_role": "workspace_user",
+                "implicit": workspace == DEFAULT_WORKSPACE,
+            }
+            for workspace in (DEFAULT_WORKSPACE, *mine)
+        ]
+        return {"data": data, "next_page": None}
 
     def _listed(self, kind: str, query: Mapping[str, str]) -> Mapping[str, Any]:
         if query.keys() - {"limit", "page", "include_archived"}:

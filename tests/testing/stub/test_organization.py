@@ -109,6 +109,8 @@ def test_a_service_account_joins_a_workspace(stub, federation):
         account.id, workspace_id="wrkspc_two", workspace_role="workspace_developer"
     )
     assert stub.organization.is_member(account.id, "wrkspc_two")
+    listed = federation.service_accounts.workspaces.list(account.id)
+    assert [one.workspace_id for one in listed] == [DEFAULT_WORKSPACE, "wrkspc_two"]
     with pytest.raises(anthropic.NotFoundError):
         federation.service_accounts.workspaces.add(
             "svac_none", workspace_id="wrkspc_two", workspace_role="workspace_developer"
