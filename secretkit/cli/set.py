@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import signal
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from secretkit.cli.output import print_json
+from secretkit.cli.prompt import ended_by_signals, typed
 from secretkit.cli.root import Command
 from secretkit.cli.session import Session, local_ref
 from secretkit.core.credential import KINDS, of_kind
@@ -19,8 +17,6 @@ from secretkit.errors import ConfigError, SecretError
 from secretkit.ports import Event, Writable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from secretkit.core.ref import SecretRef
 
 __all__ = ["command"]
@@ -89,58 +85,11 @@ def _from_prompt(ref: SecretRef) -> Secret:
             "there is no terminal to ask on",
             hint="pipe the value in: … | secretkit set NAME -",
         )
-    with _ended_by_signals():
-        first = _typed(f"Value of {ref} (hidden): ")
-        if first != _typed("Again: "):
+    with ended_by_signals():
+        first = typed(f"Value of {ref} (hidden): ")
+        if first != typed("Again: "):
             raise SecretError("the two values differ; nothing was stored", hint="try again")
     return first
-
-
-def _typed(prompt: str) -> Secret:
-    found = _ask(prompt)
-    if isinstance(found, SecretError):
-        raise found
-    return found
-
-
-def _ask(prompt: str) -> Secret | SecretError:
-    """Give what is typed, or the error: the one of the decoder would hold the bytes."""
-    try:
-        return Secret(getpass.getpass(prompt))
-    except UnicodeDecodeError:
-        return SecretError(
-            "what was typed is not UTF-8 text; nothing was stored",
-            hint="set the terminal to UTF-8, or pipe the value in: … | secretkit set NAME -",
-        )
-    except SecretError as error:
-        return error.fresh()
-
-
-class _SignalError(BaseException):
-    """Carries a signal past the prompt, which then turns the terminal's echo on again."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end us as they always do, but with the terminal as it was."""
-
-    def caught(number: int, _frame: object) -> None:
-        raise _SignalError(number)
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = {n: signal.signal(n, caught) for n in numbers if signal.getsignal(n) == signal.SIG_DFL}
-    try:
-        yield
-    except _SignalError as ended:
-        signal.signal(ended.number, signal.SIG_DFL)
-        signal.raise_signal(ended.number)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _from_stdin(newline: str) -> Secret:
