@@ -31,6 +31,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "token": ("token", "Print a short-lived credential, for helpers."),
     "lease": ("lease", "Look at leases, or revoke one."),
     "provider": ("provider", "List stores, or test that they answer."),
+    "identity": ("identity", "Show who this workload is, or issue identities."),
     "scan": ("scan", "Find leaked keys in files, staged changes or history."),
     "hook": ("hook", "Stop commits and pushes that bring leaked keys."),
     "audit": ("audit", "Read the audit, or verify its chain."),

@@ -11,6 +11,8 @@
 It serves all five calls of SPIFFE_Workload_API.md: a request without the security header is
 INVALID_ARGUMENT, one of a workload without identity PERMISSION_DENIED. Unlike an agent it cannot
 see who calls: what is registered is registered for everybody. Needs ``secretkit[identity,spiffe]``.
+
+``python -m secretkit.testing.workload SOCKET SPIFFE_ID…`` serves until it is stopped.
 """
 
 from __future__ import annotations
@@ -267,3 +269,18 @@ def _abort(call: Any, code: str, text: str) -> Any:  # noqa: ANN401
     import grpc  # noqa: PLC0415 - an extra
 
     return call.abort(grpc.StatusCode[code], text)  # raises
+
+
+def _main(path: str, *spiffe_ids: str) -> None:
+    domain = TrustDomain(spiffe_ids[0].removeprefix("spiffe://").partition("/")[0])
+    with WorkloadStub(path, domain=domain) as agent:
+        for one in spiffe_ids:
+            agent.register(one)
+        print(agent.url, flush=True)  # noqa: T201 - its address, for whoever started it
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    import sys
+
+    _main(*sys.argv[1:])
