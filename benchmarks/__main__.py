@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BENCHMARKS: Final = (
-    *("cached", "herd", "requests", "signing", "startup", "memory", "storage"),
+    *("cached", "herd", "requests", "signing", "sources", "startup", "memory", "storage"),
     *("hook", "scan", "history", "detection"),
 )
 
