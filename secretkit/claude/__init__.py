@@ -3,6 +3,7 @@
 ::
 
     client = secretkit.claude.connect("claude", broker=broker)      # an anthropic.Anthropic
+    client = secretkit.claude.connect("bedrock", platform="bedrock")    # an AnthropicBedrock
 
 Or plugged into a client you build yourself, with one argument::
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
 import re
 import threading
 from datetime import timedelta
@@ -346,6 +347,33 @@ def test_another_region_or_host_gets_no_signature(world, url):
 
 
 @platforms
+def test_a_stream_goes_on_when_its_session_ends_and_the_next_request_has_another(world, platform):
+    with client_of(world, platform, "sync") as client:
+        with client.messages.create(stream=True, **MESSAGE) as events:
+            said = [next(events)]
+            world.clock.advance(timedelta(minutes=16))
+            said += events
+        assert said[-1].type == "message_stop"
+        client.messages.create(**MESSAGE)
+    assert world.answers() == [(200, "")] * 2
+    assert len(world.sessions.begun) == 2
+
+
+@platforms
+@faces
+def test_no_log_holds_the_secret_or_the_session(world, platform, face, caplog):
+    with caplog.at_level(logging.DEBUG):
+        assert once(world, platform, face) is None
+        world.aws.accounts.expire(world.sessions.begun[0].credentials.access_key_id)
+        assert once(world, platform, face) is None
+    assert "anthropic" in {record.name.split(".")[0] for record in caplog.records}
+    for session in world.sessions.begun:
+        for one in (session.credentials.secret, session.credentials.session_token):
+            assert one.reveal() not in caplog.text
+    assert "AWS4-HMAC-SHA256" not in caplog.text
+
+
+@platforms
 @faces
 def test_no_error_holds_the_secret_or_the_session(world, platform, face):
     world.aws.deny("*", arn=ROLE)
@@ -377,13 +405,12 @@ def test_a_role_that_may_not_be_assumed_is_an_error_at_once(world, face):
 
 
 @faces
-def test_a_refusal_while_the_source_is_away_says_so(world, face):
+def test_a_refusal_while_the_source_is_away_is_the_services_own(world, face):
     assert once(world, "bedrock", face) is None
     world.aws.accounts.expire(world.sessions.begun[0].credentials.access_key_id)
     world.sessions.error = ProviderUnavailableError("STS is away", ref=world.sessions.ref)
-    error = once(world, "bedrock", face)
-    assert isinstance(error, (CredentialDelayError, anthropic.PermissionDeniedError))
-    assert [status for status, _ in world.answers()][:2] == [200, 403]
+    assert isinstance(once(world, "bedrock", face), anthropic.PermissionDeniedError)
+    assert world.answers() == [(200, ""), (403, "ExpiredTokenException")]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from secretkit.core.record import replace
 from secretkit.core.secret import Secret
 from secretkit.core.sigv4 import presign
 from secretkit.errors import ConfigError, ProviderError, SecretError
+from secretkit.ports import Probe, Probing
+from secretkit.providers.aws.reason import relabelled
 from secretkit.providers.options import Options
 
 if TYPE_CHECKING:
@@ -93,9 +95,7 @@ class BearerSource:
         try:
             given = self._base.acquire(timeout=timeout, refused=lambda _: False)
         except ProviderError as error:
-            own = error.fresh()
-            own.ref = self.ref
-            raise own from None
+            raise relabelled(error, ref=self.ref) from None
         if not isinstance(given.credential, AwsCredentials):
             raise SecretError(
                 f"{self.ref}: base is of kind {given.credential.kind!r}, not AWS credentials",
@@ -106,6 +106,17 @@ class BearerSource:
     def revoke(self, handle: str, *, timeout: timedelta) -> None:
         """Give the credentials back that the key was made from."""
         self._base.revoke(handle, timeout=timeout)
+
+    def probe(self, *, timeout: timedelta) -> Probe:
+        """Say who ``base`` is; the key itself is made here, and nobody is asked for it."""
+        if not isinstance(self._base, Probing):
+            return Probe(reached=self._base.ref)
+        try:
+            found = self._base.probe(timeout=timeout)
+        except ProviderError as error:
+            raise relabelled(error, ref=self.ref) from None
+        own = self._clock.now() + self._duration
+        return replace(found, expires_at=_end(own, found.expires_at))
 
     def _key(self, credentials: AwsCredentials) -> Opaque:
         now = self._clock.now()

@@ -15,7 +15,7 @@ from secretkit.errors import (
     ProviderUnavailableError,
     SecretError,
 )
-from secretkit.ports import Acquired
+from secretkit.ports import Acquired, Probe, Probing
 from secretkit.providers.aws.bearer import open_source
 from secretkit.testing import FakeClock
 from secretkit.testing.context import provider_context
@@ -113,6 +113,27 @@ def test_a_key_is_made_anew_each_time_under_its_own_reference(clock):
     assert isinstance(first.credential, Opaque)
     assert first.credential.secret.reveal() != second.credential.secret.reveal()
     assert base.calls == 2
+
+
+def test_a_look_at_it_says_who_signs_and_when_a_key_would_end(clock):
+    class Seen(Base):
+        def probe(self, *, timeout):
+            if self.error is not None:
+                raise self.error
+            return Probe(reached="sts.example", identity="arn:x", expires_at=clock.now() + HOUR)
+
+    base = Seen(clock)
+    source = opened(base, clock, duration="30m")
+    assert isinstance(source, Probing)
+    end = clock.now() + timedelta(minutes=30)
+    assert source.probe(timeout=TIMEOUT) == Probe(
+        reached="sts.example", identity="arn:x", expires_at=end
+    )
+    assert opened(Base(clock), clock).probe(timeout=TIMEOUT) == Probe(reached=Base.ref)
+    base.error = AccessDeniedError("no", ref=base.ref)
+    with pytest.raises(AccessDeniedError) as caught:
+        source.probe(timeout=TIMEOUT)
+    assert caught.value.ref == REF
 
 
 def test_what_it_was_made_from_is_given_back(clock):
