@@ -15,6 +15,7 @@ from secretkit.cli.handover import SecretFiles, inherited, secret_files, variabl
 from secretkit.cli.root import Command
 from secretkit.cli.session import Session, given_name, given_ref, provider_of
 from secretkit.config.schema import nearest
+from secretkit.core.credential import AwsCredentials, secrets_of
 from secretkit.errors import ConfigError, SecretkitError
 from secretkit.ports import Event
 
@@ -29,7 +30,10 @@ __all__ = ["command"]
 _VARIABLES: Final = {
     "anthropic-api-key": "ANTHROPIC_API_KEY",
     "anthropic-access-token": "ANTHROPIC_AUTH_TOKEN",
+    "aws": "AWS_SECRET_ACCESS_KEY",
 }
+# Each would make an SDK look past the variables that hold the credential.
+_SHADOWING: Final = {"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_BEARER_TOKEN_BEDROCK"}
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLACEHOLDER: Final = re.compile(r"\{file(?::([^{}]+))?\}")
 
@@ -51,6 +55,19 @@ class _Plan:
             for match in _PLACEHOLDER.finditer(word)
         ]
         return list(dict.fromkeys([name for _, name in (*self.values, *self.paths)] + placed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """What stands behind a name: its secret; for a credential its lease, for AWS the rest of it."""
+
+    secret: Secret
+    lease_id: str = ""
+    aws: AwsCredentials | None = None
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Give all that must not be seen in the output."""
+        return (self.secret,) if self.aws is None else secrets_of(self.aws)
 
 
 @click.command(
@@ -76,8 +93,10 @@ def command(  # noqa: PLR0913 - one parameter an option
     """Run CMD with credentials in its environment.
 
     Without --env and --file the one Claude credential of the configuration goes into
-    ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN). NAME is a credential or a reference. In CMD, {file}
-    and {file:NAME} become the path of a file that holds the secret and is removed afterwards.
+    ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, or for AWS into AWS_ACCESS_KEY_ID,
+    AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. NAME is a credential or a reference; --env NAME
+    alone takes its usual variables. In CMD, {file} and {file:NAME} become the path of a file that
+    holds the secret and is removed afterwards.
 
     Inherited variables such as *_KEY and *_TOKEN, URLs with a password, and what the configuration
     reads itself are not passed on unless --keep names them.
@@ -89,19 +108,20 @@ def command(  # noqa: PLR0913 - one parameter an option
     for name in plan.names():
         _open(session, name)
     held = _lease_all(session, plan)
-    secrets = {name: secret for name, (secret, _) in held.items()}
-    environ, left_out = inherited(
-        session.environ, keep=keep, used=variables_used(session.toolkit.config)
-    )
+    secrets = {name: one.secret for name, one in held.items()}
+    used = variables_used(session.toolkit.config)
+    if any(one.aws for one in held.values()):
+        used |= _SHADOWING
+    environ, left_out = inherited(session.environ, keep=keep, used=used)
     if left_out:
         session.say(f"not passed on: {', '.join(left_out)} (--keep VAR passes one)")
     with forwarding() as forward, secret_files() as files:
         environ |= {variable: str(files.path(n, secrets[n])) for variable, n in plan.paths}
         words = tuple(_filled(word, plan, secrets, files) for word in plan.command)
-        _put(environ, plan, secrets)
-        mask = None if no_masking else _masker(session, secrets)
+        _put(environ, plan, held)
+        mask = None if no_masking else _masker(session, held)
         code = run_child(words, environ, mask=mask, forward=forward)
-    _end_leases(session, [lease_id for _, lease_id in held.values() if lease_id])
+    _end_leases(session, [one.lease_id for one in held.values() if one.lease_id])
     return code
 
 
@@ -128,6 +148,7 @@ def _plan(
         default = _only_credential(session)
     for name in filter(None, (*given, *placed)):
         _declared(session, name)
+    _refuse_halves(session, [*values, *paths, *(("", name or default) for name in placed)])
     if not given and not placed:
         values = ((_variable_for(session, default), default),)
     return _Plan(values=values, paths=paths, default=default, command=words)
@@ -147,6 +168,19 @@ def _pairs(session: Session, given: Sequence[str], option: str) -> tuple[tuple[s
     if len(twice) != len(pairs):
         raise click.UsageError(f"{option} names one variable twice")
     return tuple(pairs)
+
+
+def _refuse_halves(session: Session, pairs: Sequence[tuple[str, str]]) -> None:
+    """Refuse to put one of a credential's three values where it is of no use alone."""
+    credentials = session.toolkit.config.credentials
+    for variable, name in pairs:
+        kind = credentials[name].kind if name in credentials else ""
+        if kind == AwsCredentials.kind and variable != _VARIABLES[kind]:
+            raise ConfigError(
+                "a credential of kind 'aws' is three values and takes their usual variables",
+                hint=f"secretkit run --env {name} -- CMD",
+                key_path=f"credentials.{name}",
+            )
 
 
 def _declared(session: Session, name: str) -> None:
@@ -177,11 +211,12 @@ def _open(session: Session, name: str) -> None:
 
 def _only_credential(session: Session) -> str:
     table = session.toolkit.config.credentials
-    fitting = [name for name, one in table.items() if one.kind in _VARIABLES]
+    for_claude = [name for name, one in table.items() if one.kind in _VARIABLES.keys() - {"aws"}]
+    fitting = for_claude or [name for name, one in table.items() if one.kind == "aws"]
     if len(fitting) != 1:
         found = ", ".join(sorted(fitting)) or "none"
         raise ConfigError(
-            f"which credential goes to the command is not clear (for Claude: {found})",
+            f"which credential goes to the command is not clear (it could be: {found})",
             hint="say it: secretkit run --env ANTHROPIC_API_KEY=NAME -- CMD",
         )
     return fitting[0]
@@ -198,19 +233,21 @@ def _variable_for(session: Session, name: str) -> str:
     return _VARIABLES[kind]
 
 
-def _lease_all(session: Session, plan: _Plan) -> dict[str, tuple[Secret, str]]:
+def _lease_all(session: Session, plan: _Plan) -> dict[str, _Held]:
     """Give each secret, and the lease it came with if it is a credential's."""
     session.audit(Event.RUN_STARTED, name=plan.names()[0])
-    found: dict[str, tuple[Secret, str]] = {}
+    found: dict[str, _Held] = {}
     for name in plan.names():
         if ":" in name:
             ref = given_ref(name)
             session.audit(Event.SECRET_READ, ref=str(ref))
             fetched = session.toolkit.fetch(ref, timeout=session.fetch_timeout)
-            found[name] = (fetched.secret, "")
+            found[name] = _Held(secret=fetched.secret)
         else:
             lease = leased(session, name)
-            found[name] = (lease.credential.secret, lease.id)
+            one = lease.credential
+            aws = one if isinstance(one, AwsCredentials) else None
+            found[name] = _Held(secret=one.secret, lease_id=lease.id, aws=aws)
     return found
 
 
@@ -222,19 +259,26 @@ def _filled(word: str, plan: _Plan, secrets: dict[str, Secret], files: SecretFil
     return _PLACEHOLDER.sub(path, word)
 
 
-def _put(environ: dict[str, str], plan: _Plan, secrets: dict[str, Secret]) -> None:
+def _put(environ: dict[str, str], plan: _Plan, held: dict[str, _Held]) -> None:
     """Put the values into the environment; a Secret holds no NUL, so each can stand there."""
     for variable, name in plan.values:
-        environ[variable] = secrets[name].reveal()
+        environ[variable] = held[name].secret.reveal()
+        aws = held[name].aws
+        if aws is not None:
+            environ["AWS_ACCESS_KEY_ID"] = aws.access_key_id
+            environ.pop("AWS_SESSION_TOKEN", None)
+        if aws is not None and aws.session_token is not None:
+            environ["AWS_SESSION_TOKEN"] = aws.session_token.reveal()
 
 
-def _masker(session: Session, secrets: dict[str, Secret]) -> Callable[[], StreamMasker]:
+def _masker(session: Session, held: dict[str, _Held]) -> Callable[[], StreamMasker]:
     from secretkit.redact import MIN_LENGTH, StreamMasker  # noqa: PLC0415 - not with --no-masking
 
-    for name, secret in secrets.items():
-        if len(secret.reveal()) < MIN_LENGTH:
+    for name, one in held.items():
+        if len(one.secret.reveal()) < MIN_LENGTH:
             session.say(f"{name} is shorter than {MIN_LENGTH} characters and is not masked")
-    return lambda: StreamMasker(secrets.values())
+    every = [secret for one in held.values() for secret in one.secrets()]
+    return lambda: StreamMasker(every)
 
 
 def _end_leases(session: Session, ids: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Reads AWS credentials from the JSON that a credential_process prints, or that a store holds.
+"""AWS credentials as JSON: what a credential_process prints, a store holds, an SDK is given.
 
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
 
@@ -18,7 +18,7 @@ from secretkit.errors import SecretError
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["read_credentials", "read_moment"]
+__all__ = ["read_credentials", "read_moment", "write_container", "write_process"]
 
 _VERSION: Final = 1
 _SHAPE: Final = 'it is a JSON object: {"AccessKeyId": "…", "SecretAccessKey": "…"}'
@@ -49,6 +49,31 @@ def read_credentials(
                 hint="write it like 2030-01-31T12:00:00Z",
             )
     return _credentials(document, ends_at, ref)
+
+
+def write_process(credentials: AwsCredentials, *, ends_at: datetime) -> bytes:
+    """Give what a credential_process prints; the SDK asks again before ``ends_at``."""
+    return _written(credentials, ends_at, {"Version": _VERSION}, session_name="SessionToken")
+
+
+def write_container(credentials: AwsCredentials, *, ends_at: datetime) -> bytes:
+    """Give what a container's endpoint answers."""
+    return _written(credentials, ends_at, {}, session_name="Token")
+
+
+def _written(
+    credentials: AwsCredentials, ends_at: datetime, start: dict[str, object], *, session_name: str
+) -> bytes:
+    session = credentials.session_token
+    return json.dumps(
+        {
+            **start,
+            "AccessKeyId": credentials.access_key_id,
+            "SecretAccessKey": credentials.secret.reveal(),
+            **({} if session is None else {session_name: session.reveal()}),
+            "Expiration": f"{ends_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        }
+    ).encode()
 
 
 def read_moment(text: object) -> datetime | None:
