@@ -47,6 +47,7 @@ _CONFIG: Final = """
 storage "raft" {{
   path = "{folder}/data"
   node_id = "one"
+  performance_multiplier = 1
 }}
 listener "tcp" {{
   address = "127.0.0.1:{port}"
@@ -73,22 +74,23 @@ def find_bao() -> str:
 class Bao:
     """One server, started by ``with``. Not thread-safe; its ``url`` stays the same over restarts.
 
-    ``root`` is the root token. What :meth:`write` and the like do, they do with it.
+    ``root`` is the root token, ``ca_bundle`` the file of the authority to trust. What
+    :meth:`write` and the like do, they do as root.
     """
 
     def __init__(self, folder: Path, *, mode: str, files: tuple[str, str, str]) -> None:
         """Take what :meth:`dev` and :meth:`raft` give."""
         self._folder = folder
         self._is_dev = mode == "dev"
-        self._bundle, self._certificate, self._key_file = files
+        self.ca_bundle, self._certificate, self._key_file = files
         self._clock = SystemClock()
         self._port, self._cluster = _free_port(), _free_port()
-        self.url = f"{'https' if self._bundle else 'http'}://127.0.0.1:{self._port}"
+        self.url = f"{'https' if self.ca_bundle else 'http'}://127.0.0.1:{self._port}"
         self.root = Secret(secrets.token_hex(16))
         self._unseal_key: Secret | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._watch: subprocess.Popen[bytes] | None = None
-        self._transport = HttpTransport(clock=self._clock, ca_bundle=self._bundle)
+        self._transport = HttpTransport(clock=self._clock, ca_bundle=self.ca_bundle)
 
     @classmethod
     def dev(cls, folder: Path) -> Self:
@@ -223,7 +225,7 @@ class Bao:
             return ["-dev", "-dev-no-store-token", f"-dev-listen-address={address}"]
         (self._folder / "data").mkdir(exist_ok=True)
         tls = "tls_disable = true"
-        if self._bundle:
+        if self.ca_bundle:
             tls = f'tls_cert_file = "{self._certificate}"\n  tls_key_file = "{self._key_file}"'
         path = self._folder / "bao.hcl"
         path.write_text(
