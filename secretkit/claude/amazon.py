@@ -126,14 +126,15 @@ def _arguments(
 ) -> tuple[dict[str, Any], httpx2.URL]:
     platform = place.platform
     target = target_of(name, broker, platform=platform)
-    same = target.platform == platform
     region = place.region or target.region
     if not _REGION.fullmatch(region):
         raise ConfigError(
             f"{platform} needs an AWS region such as us-east-1",
             hint=f'add region = "us-east-1" to [credentials.{name}], or pass region=',
         )
-    given = place.base_url if place.base_url is not None else target.base_url if same else ""
+    # A configured URL is that of the configured platform and region.
+    fits = target.platform == platform and target.region in {"", region}
+    given = place.base_url if place.base_url is not None else target.base_url if fits else ""
     url = checked_base_url(given or _URLS[platform].format(region))
     arguments: dict[str, Any] = {"aws_region": region}
     if platform == "bedrock":

@@ -110,6 +110,12 @@ def test_region_workspace_and_url_are_the_configured_ones_unless_named(world):
     assert {call.status for call in world.aws.calls} == {200}
 
 
+def test_another_regions_url_is_not_taken_over(world):
+    options = {"platform": "bedrock", "region": "us-east-1", "broker": world.broker}
+    with connect("bedrock", **options) as client:
+        assert str(client.base_url) == HOSTS["bedrock"].replace(REGION, "us-east-1")
+
+
 def test_another_platforms_url_is_not_taken_over(world):
     with connect("bedrock", platform="bedrock-mantle", broker=world.broker) as client:
         assert str(client.base_url).rstrip("/") == HOSTS["bedrock-mantle"]
