@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 import page_amazon
+import page_federation
 from pages import BIN, KEY, LIMIT, ROOT, Block, Session, blocks, lines, matches, prose
 from secretkit import wiring
 from secretkit.cli.demo import _table
@@ -87,7 +88,10 @@ def no_other(session: Session) -> Iterator[Callable[[], int]]:
 
 
 # What stands in for other servers while a page is run: each gives what counts its answers.
-WORLDS = {"claude-on-aws.md": page_amazon.amazon}
+WORLDS = {
+    "claude-on-aws.md": page_amazon.amazon,
+    "federation.md": page_federation.federation,
+}
 
 
 def run_python(session: Session, page: Path, answered: Callable[[], int]) -> None:

@@ -108,6 +108,11 @@ class Organization:
             kept = self._kept[kind].get(str(identifier))
         return kept if kept is not None and kept["archived_at"] is None else None
 
+    def every(self, kind: str) -> list[Mapping[str, Any]]:
+        """Give everything of a kind, archived or not: ``federation_rules``, say."""
+        with self._lock:
+            return list(self._kept[kind].values())
+
     def keys_of(self, issuer: Mapping[str, Any]) -> Sequence[Jwk]:
         """Give the keys by which an issuer's signatures are checked."""
         if issuer["jwks"]["type"] == "inline":
