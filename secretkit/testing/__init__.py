@@ -1,8 +1,8 @@
 """What users of secretkit test with: fakes that pass the same tests as the real thing.
 
-``FakeClock``, ``MemoryProvider``, ``broker_over``, ``ProviderContract``, ``ClaudeStub``,
-``FaultServer`` and ``LeakGuard``, each imported on first use. The pytest plugin
-``secretkit.testing.plugin`` gives them as fixtures.
+``FakeClock``, ``MemoryProvider``, ``broker_over``, ``ProviderContract``, ``IdentityContract``,
+``ClaudeStub``, ``WorkloadStub``, ``FaultServer`` and ``LeakGuard``, each imported on first use. The
+pytest plugin ``secretkit.testing.plugin`` gives some of them as fixtures.
 """
 
 from __future__ import annotations
@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from secretkit.testing.claude import ClaudeStub
     from secretkit.testing.clock import FakeClock
     from secretkit.testing.contract import ProviderContract
+    from secretkit.testing.contract_identity import IdentityContract
     from secretkit.testing.fault import FaultServer
     from secretkit.testing.guard import LeakGuard
     from secretkit.testing.memory import MemoryProvider
+    from secretkit.testing.workload import WorkloadStub
 
 __all__ = [
     "ClaudeStub",
     "FakeClock",
     "FaultServer",
+    "IdentityContract",
     "LeakGuard",
     "MemoryProvider",
     "ProviderContract",
+    "WorkloadStub",
     "broker_over",
 ]
 
@@ -33,9 +37,11 @@ _HOMES: Final = {
     "ClaudeStub": "claude",
     "FakeClock": "clock",
     "FaultServer": "fault",
+    "IdentityContract": "contract_identity",
     "LeakGuard": "guard",
     "MemoryProvider": "memory",
     "ProviderContract": "contract",
+    "WorkloadStub": "workload",
     "broker_over": "brokers",
 }
 
