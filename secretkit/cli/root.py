@@ -30,6 +30,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("run", "Run a command that is given credentials."),
     "token": ("token", "Print a short-lived credential, for helpers."),
     "aws": ("aws", "Give leased AWS credentials to AWS's own tools and SDKs."),
+    "federation": ("federation", "Have Claude trust a workload's identity; keep a profile."),
     "lease": ("lease", "Look at leases, or revoke one."),
     "provider": ("provider", "List stores, or test that they answer."),
     "identity": ("identity", "Show who this workload is, or issue identities."),
