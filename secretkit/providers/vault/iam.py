@@ -28,6 +28,7 @@ __all__ = ["IamLogin"]
 
 _BODY: Final = "Action=GetCallerIdentity&Version=2011-06-15"
 _TYPE: Final = "application/x-www-form-urlencoded; charset=utf-8"
+_GLOBAL: Final = "us-east-1"  # whose signatures the global endpoint takes
 _SERVER: Final = "X-Vault-AWS-IAM-Server-ID"
 
 
@@ -71,6 +72,9 @@ class IamLogin:
 
     @property
     def _url(self) -> str:
+        """Where Vault sends it: the global endpoint, unless Vault's sts_region says another."""
+        if not self._region:
+            return "https://sts.amazonaws.com/"
         end = ".cn" if self._region.startswith("cn-") else ""
         return f"https://sts.{self._region}.amazonaws.com{end}/"
 
@@ -85,7 +89,7 @@ class IamLogin:
             body=_BODY.encode(),
             credentials=credentials,
             service="sts",
-            region=self._region,
+            region=self._region or _GLOBAL,
             at=self._clock.now(),
             also={_SERVER.lower()},
         )

@@ -125,7 +125,7 @@ def _iam(auth: Options, mount: str, context: ProviderContext) -> IamLogin:
     return IamLogin(
         lambda: context.credential(base),
         role=auth.text("role"),
-        region=auth.text("region", default="us-east-1"),
+        region=auth.text("region"),
         server_id=auth.text("server_id"),
         mount=mount,
         clock=context.clock,
