@@ -38,7 +38,7 @@ def test_a_deny_wins_wherever_it_stands():
     [
         ("s3:GetObject", "s3:getobject", True),
         ("S3:Get*", "s3:GetObject", True),
-        ("s3:Get?bject", "s3:GetObject", True),
+        ("s3:Ge?Object", "s3:GetObject", True),
         ("s3:Get?", "s3:GetObject", False),
         ("*", "iam:CreateUser", True),
         ("s3:*", "s3x:GetObject", False),

@@ -156,7 +156,7 @@ def test_the_schemas_of_kubernetes_fit(path):
 
     for document in documents(path.name):
         kubernetes_validate.validate(document, "1.37", strict=True)
-        broken = {**document, "metadata": {**document["metadata"], "namspace": "x"}}
+        broken = {**document, "metadata": {**document["metadata"], "nonsense": "x"}}
         with pytest.raises(kubernetes_validate.ValidationError):
             kubernetes_validate.validate(broken, "1.37", strict=True)
 

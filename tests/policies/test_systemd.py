@@ -64,8 +64,8 @@ def test_a_unit_is_well_formed(unit, analyze):
 
 
 def test_a_unit_that_is_not_would_be_found(analyze):
-    text = SERVICES[0].read_text().replace("Type=", "Tpye=").replace("ProtectSystem=", "X=")
-    assert "Tpye" in analyze("verify", "--man=no", unit=SERVICES[0].name, text=text).stderr
+    text = SERVICES[0].read_text().replace("Type=", "Kindof=").replace("ProtectSystem=", "X=")
+    assert "Kindof" in analyze("verify", "--man=no", unit=SERVICES[0].name, text=text).stderr
 
 
 def sandbox(unit):
