@@ -58,8 +58,9 @@ class LeaseStore:
 
     @property
     def are_running(self) -> bool:
-        """Whether there are leases that were given out and not taken back."""
-        return bool(self._running)
+        """Whether there are leases that this process gave out and did not take back."""
+        keeper = self._session.keeper
+        return any(keeper.knows(int(one.partition(":")[0])) for one in self._running)
 
     def fetch(self, ref: SecretRef, mount: Mount, *, deadline: Deadline) -> Fetched:
         """Have a secret made; as :meth:`Provider.fetch`. Each call makes a new one."""

@@ -152,6 +152,10 @@ class TokenKeeper:
         """
         self._is_blind = self._is_blind or self._is_unknown(token, ref, deadline)
 
+    def knows(self, number: int) -> bool:
+        """Say whether the token ``number`` was got in this process, not in the one it forked of."""
+        return number in self._ends
+
     def seconds_left(self, number: int) -> float | None:
         """Give the life left of the token ``number``: None for no end, 0 if it is not known."""
         if number not in self._ends:

@@ -1,0 +1,197 @@
+"""A server that misbehaves in every way that the fault server knows; the deadline holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from secretkit.broker.clock import SystemClock
+from secretkit.core.ref import SecretRef
+from secretkit.core.secret import Secret
+from secretkit.errors import AccessDeniedError, ProviderError, SecretNotFoundError
+from secretkit.providers.vault.provider import VaultProvider
+from secretkit.testing.fault import FAULTS, FaultServer, ok, redirect, status
+from secretkit.testing.trace import assert_no_trace
+from vaulted import bao, opened, world
+
+__all__ = ["bao"]
+
+WAIT = timedelta(seconds=10)
+READ = SecretRef.parse("vault:kv/app#key")
+LEASE = SecretRef.parse("vault:database/creds/app")
+CANARY = "hvs.canary-" + "k3" * 12
+
+
+def made(server, **options):
+    auth = {"method": "token", "token": "memory:token"}
+    table = {"address": server.url, "auth": auth, **options}
+    return VaultProvider.open(table, world({"token": CANARY}))
+
+
+@pytest.fixture
+def server():
+    with FaultServer() as one:
+        one.play(ok(json=b'{"data":{"ttl":0}}'), path="/v1/auth/token/lookup-self")
+        mount = {"path": "database/", "type": "database", "options": None}
+        one.play(ok(json=json.dumps({"data": mount}).encode()), path="/v1/sys/internal")
+        yield one
+
+
+@pytest.mark.parametrize("path", ["/v1/kv/data/app", "/v1/auth/token/lookup-self", "/v1/sys/"])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda one: one.name)
+def test_each_fault_is_one_typed_error_within_the_deadline(server, fault, path):
+    server.play(fault, path="" if fault.deaf else path)
+    provider = made(server, **({} if path == "/v1/sys/" else {"kv_version": "2"}))
+    clock = SystemClock()
+    began = clock.monotonic()
+    with pytest.raises(ProviderError) as caught:
+        provider.fetch(READ, timeout=timedelta(seconds=0.4))
+    assert clock.monotonic() - began < 0.9
+    assert caught.value.ref == str(READ)
+    assert caught.value.hint
+    assert caught.value.retryable
+    assert not isinstance(caught.value, (AccessDeniedError, SecretNotFoundError))
+    assert_no_trace(caught.value, CANARY)
+
+
+def test_a_redirect_to_another_host_does_not_take_the_token_there():
+    with FaultServer() as server, FaultServer() as elsewhere:
+        server.play(redirect(elsewhere.url))
+        with pytest.raises(ProviderError):
+            made(server, kv_version="2").fetch(READ, timeout=WAIT)
+        assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"data":null}',
+        b'{"data":{"data":null,"metadata":{"version":1}}}',
+        b'{"data":{"data":{"key":"v"},"metadata":{}}}',
+        b'{"data":{"data":[1],"metadata":{"version":1}}}',
+    ],
+)
+def test_an_answer_that_is_no_document_of_kv_is_one_clear_error(server, answer):
+    server.play(ok(json=answer), path="/v1/kv/data/app")
+    with pytest.raises(ProviderError, match="not a document") as caught:
+        made(server, kv_version="2").fetch(READ, timeout=WAIT)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"data": None},
+        {"data": {}},
+        {"data": {"a": "b"}, "lease_id": 7},
+        {"data": {"a": "b"}, "lease_id": "a\nb"},
+        {"data": {"a": "b"}, "lease_id": "x" * 300},
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_no_lease_is_one_clear_error(server, answer):
+    server.play(ok(json=json.dumps(answer).encode()), path="/v1/database/creds/app")
+    with pytest.raises(ProviderError) as caught:
+        made(server).fetch(LEASE, timeout=WAIT)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("life", "seconds"), [(60, 60), (0, None), (-5, None), (10**18, 315_360_000), (True, None)]
+)
+def test_a_lease_of_an_odd_life_ends_where_a_date_can_say_it(server, life, seconds):
+    answer = {"data": {"a": "b"}, "lease_id": "database/creds/app/1", "lease_duration": life}
+    server.play(ok(json=json.dumps(answer).encode()), path="/v1/database/creds/app")
+    before = SystemClock().now()
+    found = made(server).fetch(LEASE, timeout=WAIT)
+    if seconds is None:
+        assert found.expires_at is None
+    else:
+        left = (found.expires_at - before).total_seconds()
+        assert seconds <= left < seconds + 5
+
+
+@pytest.mark.parametrize("code", [412, 500, 502, 504])
+def test_a_server_that_fails_has_not_refused(server, code):
+    server.play(status(code), path="/v1/kv/data/app")
+    with pytest.raises(ProviderError) as caught:
+        made(server, kv_version="2").fetch(READ, timeout=WAIT)
+    assert not isinstance(caught.value, AccessDeniedError)
+    assert caught.value.hint
+
+
+def test_the_environment_is_not_looked_into(bao, server):
+    """Other addresses, tokens, proxies and certificates there change nothing."""
+    bao.write("kv/data/quiet", data={"key": "the-value"})
+    script = """
+import sys
+from datetime import timedelta
+sys.path.insert(0, "tests")
+from secretkit.core.ref import SecretRef
+from secretkit.providers.vault.provider import VaultProvider
+from vaulted import world
+address, token = sys.stdin.read().split()
+auth = {"method": "token", "token": "memory:token"}
+made = VaultProvider.open({"address": address, "auth": auth}, world({"token": token}))
+found = made.fetch(SecretRef.parse("vault:kv/quiet#key"), timeout=timedelta(seconds=10))
+print(found.secret.reveal() == "the-value")
+"""
+    environ = {
+        "PATH": os.environ["PATH"],  # noqa: TID251 - a child of the test's own
+        "VAULT_ADDR": server.url,
+        "VAULT_TOKEN": "another",
+        "VAULT_NAMESPACE": "another",
+        "VAULT_CACERT": "/does/not/exist",
+        "VAULT_CLIENT_CERT": "/does/not/exist",
+        "VAULT_CLIENT_KEY": "/does/not/exist",
+        "BAO_ADDR": server.url,
+        "HTTP_PROXY": server.url,
+        "http_proxy": server.url,
+        "ALL_PROXY": server.url,
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        input=f"{bao.url}\n{bao.root.reveal()}",
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.strip() == "True", done.stderr
+    assert server.connections == 0
+
+
+def test_without_hvac_the_extra_is_named():
+    script = """
+import sys
+from datetime import timedelta
+sys.modules["hvac"] = None
+sys.path.insert(0, "tests")
+from secretkit.core.ref import SecretRef
+from secretkit.errors import ProviderUnavailableError
+from secretkit.providers.vault.provider import VaultProvider
+from vaulted import world
+auth = {"method": "token", "token": "memory:token"}
+made = VaultProvider.open({"address": "https://127.0.0.1:1", "auth": auth}, world({"token": "x"}))
+try:
+    made.fetch(SecretRef.parse("vault:kv/a#b"), timeout=timedelta(seconds=10))
+except ProviderUnavailableError as error:
+    print(error.hint)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.strip() == 'pip install "secretkit[vault]"', done.stderr
+
+
+def test_a_value_too_large_for_a_request_is_refused_without_a_trace_of_it(bao):
+    large = CANARY + "\\" * (1024 * 1024 - 100)
+    with pytest.raises(Exception, match="too large") as caught:
+        opened(bao).write(SecretRef.parse("vault:kv/large#key"), Secret(large))
+    assert_no_trace(caught.value, CANARY)
