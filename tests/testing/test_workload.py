@@ -11,6 +11,7 @@ import pytest
 from cryptography import x509
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
+from joserfc.jws import JWSRegistry
 from spiffe import JwtSvid, SpiffeId, TrustDomain, WorkloadApiClient, X509Source
 from spiffe._proto import workload_pb2, workload_pb2_grpc
 from spiffe.workloadapi.errors import FetchJwtSvidError, ValidateJwtSvidError, WorkloadApiError
@@ -18,6 +19,7 @@ from spiffe.workloadapi.errors import FetchJwtSvidError, ValidateJwtSvidError, W
 from secretkit.testing.trustdomain import SvidError
 from secretkit.testing.workload import WorkloadStub
 
+ES256 = JWSRegistry.algorithms["ES256"]
 ID = "spiffe://example.org/broker"
 
 
@@ -176,6 +178,30 @@ def test_a_forged_token_is_not_validated(agent, client, how):
         agent.domain.verify(token, audience="vault")
     with pytest.raises(ValidateJwtSvidError):
         client.validate_jwt_svid(token, audience="vault")
+
+
+@pytest.mark.parametrize(
+    "more", [{"crit": ["b64"], "b64": True}, {"jwk": {}}, {"jku": "x"}], ids=str
+)
+def test_a_header_that_asks_for_more_is_not_taken_though_the_right_key_signed_it(agent, more):
+    domain = agent.domain
+    signer = domain._signers[-1]
+    claims = json.loads(
+        base64.urlsafe_b64decode(
+            domain.jwt(ID, {"vault"}, life=timedelta(minutes=5)).split(".")[1] + "=="
+        )
+    )
+    plain = {"alg": "ES256", "kid": signer.kid}
+    assert domain.verify(signed(plain, claims, signer), audience="vault")
+    with pytest.raises(SvidError, match="header"):
+        domain.verify(signed(plain | more, claims, signer), audience="vault")
+
+
+def signed(header, claims, key):
+    """Sign without looking at the header, which joserfc would refuse to write."""
+    text = f"{coded(header)}.{coded(claims)}"
+    made = ES256.sign(text.encode(), key)
+    return f"{text}.{base64.urlsafe_b64encode(made).rstrip(b'=').decode()}"
 
 
 def test_another_identity_than_of_its_domain_is_not_registered(agent):
