@@ -16,6 +16,7 @@ from secretkit.errors import ConfigError, SecretkitError
 from secretkit.identity.claims import read_claims
 from secretkit.identity.opening import KINDS, open_identity
 from secretkit.ports import Event
+from secretkit.wiring.source import identity_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -198,7 +199,7 @@ def _table(session: Session, name: str) -> tuple[Mapping[str, object], str]:
     found = config.credentials.get(name)
     inner = found.options.get("identity") if found is not None else None
     if found is not None and isinstance(inner, dict):
-        return inner, _AUDIENCES.get(found.kind, "")
+        return identity_table(inner, config.identities), _AUDIENCES.get(found.kind, "")
     if found is None and name in KINDS:
         return {"type": name}, ""
     raise ConfigError(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from secretkit.config.schema import CredentialConfig
     from secretkit.ports import CredentialSource, IdentitySource, ProviderContext
 
-__all__ = ["open_identity", "open_source", "target_of"]
+__all__ = ["identity_table", "open_identity", "open_source", "target_of"]
 
 # By name, so that a configuration without them loads none of them.
 _EXCHANGES: Final = {
@@ -53,6 +53,17 @@ def open_identity(
     """
     opener: Callable[..., IdentitySource] = import_module(_IDENTITY).open_identity
     return opener(table, audience=audience, context=context)
+
+
+def identity_table(
+    table: Mapping[str, object], named: Mapping[str, Mapping[str, object]]
+) -> Mapping[str, object]:
+    """Give ``table``, over the ``[identity.NAME]`` that its ``type`` names, where one is named."""
+    kind = table.get("type")
+    found = named.get(kind, {}) if isinstance(kind, str) else {}
+    if "type" not in found:  # none of that name, or the table of our own issuer
+        return table
+    return {**found, **{key: value for key, value in table.items() if key != "type"}}
 
 
 def target_of(table: CredentialConfig) -> Target:

@@ -16,7 +16,7 @@ from secretkit.config.schema import Config, ProviderConfig
 from secretkit.core.record import replace
 from secretkit.errors import ConfigError
 from secretkit.ports import Closable, ProviderContext
-from secretkit.wiring.source import open_identity, open_source, target_of
+from secretkit.wiring.source import identity_table, open_identity, open_source, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -154,7 +154,8 @@ class Toolkit:
 
     def identity(self, table: Mapping[str, object], audience: str) -> IdentitySource:
         """Give the identity that ``table`` describes, for ``audience`` unless it names one."""
-        return open_identity(table, audience, context=self.provider_context())
+        whole = identity_table(table, self.config.identities)
+        return open_identity(whole, audience, context=self.provider_context())
 
     def resolve(self, ref: SecretRef) -> Provider:
         """Give the provider that ``ref`` names."""

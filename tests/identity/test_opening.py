@@ -78,8 +78,20 @@ def test_a_kind_that_is_not_known_is_refused(kind, context):
     assert "spiffe" in caught.value.hint
 
 
-def test_wiring_opens_it(tmp_path):
-    table = {"type": "file", "path": str(tmp_path / "id.jwt")}
-    with wiring.Toolkit(Config(), environ={}) as toolkit:
-        identity = toolkit.provider_context().identity(table, "one")
-    assert identity.ref == f"file:{tmp_path}/id.jwt"
+def test_wiring_opens_it_also_by_the_name_of_its_table(tmp_path):
+    path = str(tmp_path / "id.jwt")
+    named = {
+        "ci": {"type": "file", "path": path, "audience": "two"},
+        "github": {"type": "github", "audience": "three"},
+        "issuer": {"issuer_url": "https://id.example.org"},
+    }
+    tables = (
+        ({"type": "file", "path": path}, f"<identity file:{path} for one>"),
+        ({"type": "ci"}, f"<identity file:{path} for two>"),
+        ({"type": "ci", "audience": "four"}, f"<identity file:{path} for four>"),
+        ({"type": "github"}, "<identity github for three>"),
+        ({"type": "issuer", "socket": "/run/s"}, "<identity issuer:/run/s for one>"),
+    )
+    with wiring.Toolkit(Config(identities=named), environ={}) as toolkit:
+        for table, shown in tables:
+            assert repr(toolkit.identity(table, "one")) == shown
