@@ -18,6 +18,7 @@ from secretkit.core.secret import Secret
 from secretkit.errors import AccessDeniedError, ProviderError
 from secretkit.ports import Acquired, Probe
 from secretkit.testing import ClaudeStub, MemoryProvider
+from secretkit.testing.aws import ACCOUNT, AwsStub, Trust
 from secretkit.testing.stub.issuer import TokenIssuer
 from secretkit.wiring import Toolkit
 from vaulted import bao, fresh
@@ -204,6 +205,54 @@ def test_vault_says_as_whom_and_keeps_no_lease(stocked, bao):
     assert list(answered(stocked, "vault")[0]) == list(answered(stocked, "db")[0]) == list(rows)
     rows, _ = answered(stocked, "vault:kv/none")
     assert [row["result"] for row in rows.values()] == ["ok", "access denied"]
+
+
+def test_a_dynamic_secret_of_vault_is_leased_and_given_back(stocked, bao):
+    mount, token = fresh("pki"), stocked.path / "token"
+    bao.write(f"sys/mounts/{mount}", type="pki", config={"max_lease_ttl": "1000h"})
+    bao.write(f"{mount}/root/generate/internal", common_name="test", ttl="900h", key_type="ec")
+    bao.write(f"{mount}/roles/web", allow_any_name=True, key_type="ec", generate_lease=True)
+    write(token, bao.root)
+    path = f"{mount}/issue/web"
+    stocked.config.write_text(
+        f'[providers.vault]\ntype = "vault"\naddress = "{bao.url}"\n'
+        f'auth = {{ method = "token", token = "file:{token}" }}\n'
+        f'parameters = {{ "{path}" = {{ common_name = "web.internal", ttl = "1h" }} }}\n'
+        f'[credentials.tls]\nkind = "opaque"\nsource = "vault:{path}"\n'
+    )
+    rows, out = answered(stocked)
+    assert rows[f"vault:{path}"]["result"] == "ok"
+    assert rows[f"vault:{path}"]["expires_at"].endswith("Z")
+    assert "PRIVATE KEY" not in out
+    issued = bao.ask("LIST", f"{mount}/certs")["data"]["keys"]
+    ended = [bao.read(f"{mount}/cert/{one}")["data"]["revocation_time"] > 0 for one in issued]
+    assert sorted(ended) == [False, True]  # the authority's own, and the one that was tested
+
+
+def test_a_role_of_aws_says_as_whom_and_until_when(stocked):
+    with AwsStub(regions=("us-west-2",)) as aws:
+        key = aws.accounts.add_user("broker")
+        user, role = (f"arn:aws:iam::{ACCOUNT}:{one}" for one in ("user/broker", "role/claude"))
+        aws.accounts.add_role(role, trust=Trust(principals=(user,)))
+        pair = {"AccessKeyId": key.access_key_id, "SecretAccessKey": key.secret.reveal()}
+        write(stocked.path / "pair", Secret(json.dumps(pair)))
+        stocked.config.write_text(
+            f'[credentials.bedrock]\nkind = "aws"\nregion = "us-west-2"\nendpoint = "{aws.url()}"\n'
+            f'source = "file:{stocked.path}/pair"\nassume_role = {{ role_arn = "{role}" }}\n'
+            '[credentials.bearer]\nkind = "bedrock-token"\nbase = "bedrock"\nregion = "us-west-2"\n'
+        )
+        rows, out = answered(stocked)
+        assert rows["bedrock"]["reached"] == aws.url().partition("://")[2]
+        assert f"arn:aws:sts::{ACCOUNT}:assumed-role/claude/" in rows["bedrock"]["identity"]
+        ends = [one["expires_at"] for one in rows.values()]
+        assert all(one.endswith("Z") for one in ends)
+        assert [one["result"] for one in rows.values()] == ["ok", "ok"]
+        assert pair["SecretAccessKey"] not in out
+        assert "bedrock-api-key-" not in out
+        aws.deny("sts:AssumeRole", arn=user)
+        rows, _ = answered(stocked)
+        assert [one["result"] for one in rows.values()] == ["access denied"] * 2
+        assert role in rows["bedrock"]["lacks"]
 
 
 def test_a_provider_that_cannot_say_who_we_are_wants_a_reference(stocked):
