@@ -98,6 +98,19 @@ def test_the_token_of_the_moment_goes_out_and_a_refused_one_is_replaced_once(  #
     assert NEW not in shown
 
 
+def test_no_key_of_the_clients_own_goes_out_beside_the_token(broker, listen):
+    echo = listen(REFUSED)
+    given = cloud_arguments("token", platform="foundry", base_url=echo.url, broker=broker)
+    theirs = {"api-key": "theirs", "x-api-key": "theirs", "authorization": "theirs"}
+    with (
+        anthropic.AnthropicFoundry(**given, default_headers=theirs, max_retries=0) as client,
+        pytest.raises(anthropic.AuthenticationError),
+    ):
+        client.messages.create(**MESSAGE)
+    assert b"theirs" not in b"".join(echo.received)
+    assert bearers(echo) == [OLD]
+
+
 @platforms
 def test_the_token_goes_to_its_own_origin_only(broker, listen, platform):
     echo = listen(REFUSED)

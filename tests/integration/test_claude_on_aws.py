@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import anthropic
+import httpx2
 import pytest
 
 from secretkit.broker import AsyncBroker
-from secretkit.claude import connect, connect_async
+from secretkit.claude import SigningAuth, connect, connect_async
 from secretkit.config.parse import parse_config
 from secretkit.testing import FakeClock
 from secretkit.testing.aws import ACCOUNT, AwsStub, Trust
@@ -100,6 +102,23 @@ def test_every_request_is_signed_by_a_session_that_lasts(aws, broker, name):
     assert len(asked) == 42
     assert {call.caller.partition("/")[2].partition("/")[0] for call in asked} == {"claude"}
     assert 2 <= aws.count("sts:AssumeRole") <= 4
+
+
+def test_a_thousand_signatures_by_fifty_threads_ask_sts_once(aws, broker):
+    url = "https://bedrock-runtime.us-west-2.amazonaws.com"
+    auth = SigningAuth(
+        "bedrock", broker=broker, base_url=url, service="bedrock", region="us-west-2"
+    )
+
+    def sign(_: int) -> str:
+        flow = auth.sync_auth_flow(httpx2.Request("POST", f"{url}/model/m/invoke", json={}))
+        made = next(flow).headers["authorization"]
+        flow.close()
+        return made
+
+    with ThreadPoolExecutor(50) as pool:
+        assert len(list(pool.map(sign, range(1000)))) == 1000
+    assert [call.action for call in aws.calls] == ["sts:AssumeRole"]
 
 
 @pytest.mark.parametrize("name", NAMES)
