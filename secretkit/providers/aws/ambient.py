@@ -18,7 +18,7 @@ from secretkit.errors import (
     ProviderUnavailableError,
     SecretError,
 )
-from secretkit.providers.aws.origin import check_life
+from secretkit.providers.aws.origin import Anew, check_life
 from secretkit.providers.worker import Worker
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ __all__ = ["Ambient"]
 _EXTRA: Final = 'pip install "secretkit[aws]"'
 
 
-class Ambient:
+class Ambient(Anew):
     """botocore's chain, or one profile of AWS's files. Thread-safe; a new session each time."""
 
     def __init__(self, profile: str, *, ref: str, clock: Clock) -> None:

@@ -14,9 +14,10 @@ from secretkit.providers.aws.reason import relabelled
 
 if TYPE_CHECKING:
     from secretkit.core.ref import SecretRef
+    from secretkit.core.secret import Secret
     from secretkit.ports import Clock, CredentialSource, ProviderContext
 
-__all__ = ["Kept", "Leased", "Origin", "Stored", "check_life"]
+__all__ = ["Anew", "Kept", "Leased", "Origin", "Stored", "check_life"]
 
 _PART: Final = 0.6  # of their life, as leases.renew_at
 
@@ -33,8 +34,19 @@ class Origin(Protocol):
         """Ask once; raises like :meth:`secretkit.ports.CredentialSource.acquire`."""
         ...
 
+    def refuse(self, credentials: AwsCredentials) -> None:
+        """Do not give these again, where there is a choice: AWS does not take them."""
+        ...
 
-class Stored:
+
+class Anew:
+    """An origin without a memory: nothing is to be refused."""
+
+    def refuse(self, credentials: AwsCredentials) -> None:
+        """Do nothing: the next call asks anew."""
+
+
+class Stored(Anew):
     """A JSON document in a store: a long-term key pair, or what a machine was given."""
 
     def __init__(self, at: SecretRef, *, ref: str, context: ProviderContext) -> None:
@@ -62,12 +74,17 @@ class Leased:
     def __init__(self, source: CredentialSource, *, name: str, ref: str) -> None:
         self._source = source
         self._ref = ref
+        self._refused: AwsCredentials | None = None
         self.method = f"credential {name}"
+
+    def refuse(self, credentials: AwsCredentials) -> None:
+        """Have the source give others, or say that it has none."""
+        self._refused = credentials
 
     def credentials(self, *, timeout: timedelta) -> AwsCredentials:
         """Acquire it anew."""
         try:
-            acquired = self._source.acquire(timeout=timeout, refused=lambda _: False)
+            acquired = self._source.acquire(timeout=timeout, refused=self._is_refused)
         except ProviderError as error:
             raise relabelled(error, ref=self._ref) from None
         if not isinstance(acquired.credential, AwsCredentials):
@@ -76,6 +93,9 @@ class Leased:
                 hint='name a credential of kind "aws" as base',
             )
         return acquired.credential
+
+    def _is_refused(self, secret: Secret) -> bool:
+        return self._refused is not None and secret == self._refused.secret
 
 
 class Kept:
@@ -120,10 +140,11 @@ class Kept:
         finally:
             self._lock.release()
 
-    def drop(self, credentials: AwsCredentials) -> None:
-        """Keep these no longer: AWS does not take them."""
+    def refuse(self, credentials: AwsCredentials) -> None:
+        """Keep these no longer, and have the origin not give them again."""
         if self._held is credentials:
             self._held = None
+        self._origin.refuse(credentials)
 
     def _fresh(self) -> AwsCredentials | None:
         held = self._held

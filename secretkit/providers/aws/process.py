@@ -19,7 +19,7 @@ from secretkit.errors import (
     SecretError,
 )
 from secretkit.providers.aws.document import read_credentials
-from secretkit.providers.aws.origin import check_life
+from secretkit.providers.aws.origin import Anew, check_life
 from secretkit.providers.child import MAX_OUTPUT, Child
 from secretkit.providers.deadline import Deadline
 from secretkit.providers.running import Running
@@ -43,7 +43,7 @@ _PASSED: Final = (
 _RUNNING: Final = Running()
 
 
-class Process:
+class Process(Anew):
     """Runs one program per call, in a process group of its own. Thread-safe."""
 
     def __init__(self, argv: tuple[str, ...], *, ref: str, context: ProviderContext) -> None:

@@ -94,7 +94,7 @@ class AwsSource:
         deadline = Deadline(timeout, clock=self._context.clock)
         found = self._assumed(deadline)
         if refused(found.secret) and self._origin is not None:
-            self._origin.drop(found)
+            self._origin.refuse(found)
             found = self._assumed(deadline)
         if refused(found.secret):
             raise AccessDeniedError(
@@ -140,7 +140,7 @@ class AwsSource:
         first = self._steps[0]
         found = first.assume(start, deadline)
         if isinstance(found, Refusal) and found.is_stale:
-            self._origin.drop(start)
+            self._origin.refuse(start)
             found = first.assume(self._origin.credentials(timeout=deadline.left), deadline)
         return first.taken(found), self._steps[1:]
 

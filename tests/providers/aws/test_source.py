@@ -201,6 +201,23 @@ def test_a_base_that_ended_is_renewed_once(world: World) -> None:
     assert world.aws.count("sts:AssumeRole") == before + 2
 
 
+def test_a_base_that_keeps_its_session_gives_another_once_it_is_over(world: World) -> None:
+    role = world.aws.accounts.role(READER)
+    assert role is not None
+    hour = timedelta(hours=1)
+    old, new = (
+        world.aws.accounts.start_session(role, name="base", duration=hour).credentials
+        for _ in range(2)
+    )
+    world.sources["inner"] = Held(old, new)
+    world.sources["base"] = world.open(base="inner")
+    source = world.open(base="base", assume_role={"role_arn": SECOND})
+    acquired(source)
+    world.aws.accounts.expire(old.access_key_id)
+    acquired(source)
+    assert world.sources["inner"].asked == 2
+
+
 def test_a_kept_base_is_asked_for_anew_at_0_6_of_its_life(world: World) -> None:
     role = world.aws.accounts.role(READER)
     assert role is not None
