@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 import page_amazon
 import page_federation
+import page_vault
 from pages import BIN, KEY, LIMIT, ROOT, Block, Session, blocks, lines, matches, prose
 from secretkit import wiring
 from secretkit.cli.demo import _table
@@ -91,6 +92,7 @@ def no_other(session: Session) -> Iterator[Callable[[], int]]:
 WORLDS = {
     "claude-on-aws.md": page_amazon.amazon,
     "federation.md": page_federation.federation,
+    "vault.md": page_vault.vault,
 }
 
 
