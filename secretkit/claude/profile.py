@@ -33,6 +33,7 @@ __all__ = ["Profile", "profile_directory", "token_of"]
 _VERSION: Final = "1.0"
 _AUTHENTICATION: Final = {"type": "user_oauth"}
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_LEFT: Final = re.compile(r"\..+\.[0-9a-f]{16}\.new")
 _MOST: Final = 64 * 1024
 _OTHERS_WRITE: Final = 0o022
 _OTHERS: Final = 0o077
@@ -115,6 +116,7 @@ class Profile:
         with _explained(self._directory):
             for folder in (self._directory, self.config.parent, self.credentials.parent):
                 _made(folder)
+                _sweep(folder)
             if self._is_foreign():
                 raise ConfigError(
                     f"{self.config} is a profile that somebody else keeps",
@@ -165,6 +167,13 @@ def _made(folder: Path) -> None:
     _checked(folder)
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what a writer that was killed has left behind: it may hold a token."""
+    for left in folder.iterdir():
+        if _LEFT.fullmatch(left.name):
+            left.unlink(missing_ok=True)
+
+
 def _checked(folder: Path) -> None:
     """Refuse a directory in which, or above which, others could put something else."""
     status = folder.lstat()
@@ -185,7 +194,7 @@ def _replace(path: Path, data: bytes) -> None:
     if path.is_symlink():
         raise AccessDeniedError(f"{path} is a symbolic link", hint="remove it")
     folder = os.open(path.parent, _FOLDER)
-    fresh = f".{path.name}.{secrets.token_hex(8)}"
+    fresh = f".{path.name}.{secrets.token_hex(8)}.new"
     try:
         _write(folder, fresh, data)
         os.rename(fresh, path.name, src_dir_fd=folder, dst_dir_fd=folder)

@@ -129,9 +129,9 @@ def test_a_token_in_hand_is_served_to_its_end_while_the_endpoint_is_away(still):
     first = broker.lease("claude")
     still.stub.next(path=TOKEN_PATH, status=503, times=1000)
     still.clock.advance(9 * MINUTE)
-    assert broker.lease("claude").id == first.id
+    assert broker.refresh("claude").id == broker.lease("claude").id == first.id
     still.clock.advance(2 * MINUTE)
-    with pytest.raises(LeaseExpiredError) as caught:
+    with pytest.raises((LeaseExpiredError, ProviderError)) as caught:
         broker.lease("claude")
     assert caught.value.retryable
     assert set(still.exchanges[1:]) == {503}
@@ -481,6 +481,16 @@ def test_a_table_that_cannot_be_used_names_its_key(still, name):
         opened(still, **changes)
     assert caught.value.key_path == key
     assert caught.value.hint
+
+
+def test_what_is_wrong_with_the_identity_is_placed_in_its_table():
+    def identity(table, audience):
+        raise ConfigError("no such file", key_path="path", hint="write it")
+
+    context = replace(provider_context(), identity=identity, transport=Answering)
+    with pytest.raises(ConfigError, match="no such file") as caught:
+        open_source(TABLE, ref=REF, context=context)
+    assert (caught.value.key_path, caught.value.hint) == ("identity.path", "write it")
 
 
 def test_a_rule_that_is_still_to_be_made_is_said_when_it_is_used(still):

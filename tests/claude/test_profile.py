@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import signal
 import stat
 import subprocess
 import sys
@@ -222,6 +224,38 @@ def test_a_directory_that_others_can_reach_into_is_refused(folder, part, bits):
         Profile(folder, name="app").describe()
     assert f"chmod 700 {folder / part}".rstrip("/") in caught.value.hint
     assert mode(folder / part) == bits
+
+
+def test_what_a_killed_writer_left_behind_is_removed(folder):
+    profile = Profile(folder, name="app")
+    profile.describe()
+    left = profile.credentials.parent / f".app.json.{'0' * 16}.new"
+    other = profile.credentials.parent / ".app.json.mine"
+    left.write_text("half a token")
+    other.write_text("not ours")
+    Profile(folder, name="app").describe()
+    assert not left.exists()
+    assert other.exists()
+
+
+def test_a_write_that_fails_leaves_the_old_token_and_nothing_else(folder):
+    profile = Profile(folder, name="app")
+    profile.describe()
+    end = SystemClock().now() + timedelta(hours=1)
+    profile.write(token(end), expires_at=end)
+    before = profile.credentials.read_text()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+        with pytest.raises(ConfigError, match="cannot be written") as caught:
+            profile.write(token(end, "sk-ant-" + "oat01-" + "y" * 500), expires_at=end)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "yyy" not in str(caught.value)
+    assert profile.credentials.read_text() == before
+    assert [path.name for path in profile.credentials.parent.iterdir()] == ["app.json"]
 
 
 FOREIGN = {

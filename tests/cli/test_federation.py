@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import stat
+import sys
 import threading
 
 import pytest
@@ -163,6 +164,22 @@ def test_a_credential_of_another_kind_has_no_plan(stocked):
     code, _, err = stocked.run("federation", "plan", "claude")
     assert code == 2
     assert b"anthropic-federation" in err
+
+
+def test_run_gives_a_command_the_token(site):
+    site.set_up()
+    shown = "import os; print(os.environ['ANTHROPIC_AUTH_TOKEN'][:6])"
+    code, out, err = site.run("run", "--", sys.executable, "-c", shown)
+    assert (code, out) == (0, b"sk-ant\n"), err
+
+
+def test_a_probe_says_as_whom_and_why_it_is_short(site):
+    site.set_up()
+    code, out, err = site.run("provider", "test", "claude-prod", "--json")
+    assert code == 0, err
+    (row,) = json.loads(out)["sources"]
+    assert f"for {ME} of https://id.example.org" in row["identity"]
+    assert "twice what was left" in str(row["lacks"])
 
 
 def test_a_profile_is_written_once(site):
