@@ -30,6 +30,7 @@ __all__ = ["command"]
 _VARIABLES: Final = {
     "anthropic-api-key": "ANTHROPIC_API_KEY",
     "anthropic-access-token": "ANTHROPIC_AUTH_TOKEN",
+    "anthropic-federation": "ANTHROPIC_AUTH_TOKEN",
     "aws": "AWS_SECRET_ACCESS_KEY",
 }
 # Each would make an SDK look past the variables that hold the credential.
