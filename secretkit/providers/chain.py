@@ -11,14 +11,20 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
 
 from secretkit.core.ref import SecretRef
-from secretkit.errors import ConfigError, ProviderError, ProviderUnavailableError, RefError
-from secretkit.ports import Provider, Revocable
+from secretkit.errors import (
+    ConfigError,
+    ProviderError,
+    ProviderUnavailableError,
+    RefError,
+    SecretNotFoundError,
+)
+from secretkit.ports import Provider, Renewable, Revocable
 from secretkit.providers.deadline import Deadline
 from secretkit.providers.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from secretkit.ports import Fetched, ProviderContext
 
@@ -99,14 +105,33 @@ class ChainProvider:
         Raises:
             ProviderError: if the handle is not one of this chain's.
         """
+        provider, inner = self._lessor(handle)
+        if isinstance(provider, Revocable):
+            provider.revoke(inner, timeout=timeout)
+
+    def renew(self, handle: str, *, timeout: timedelta) -> datetime:
+        """Let a lease last longer at the member that granted it; give the end it has now.
+
+        Raises:
+            SecretNotFoundError: if that member cannot renew, so that a new one is asked for.
+            ProviderError: if the handle is not one of this chain's.
+        """
+        provider, inner = self._lessor(handle)
+        if isinstance(provider, Renewable):
+            return provider.renew(inner, timeout=timeout)
+        raise SecretNotFoundError(
+            "the member of this chain that granted the lease cannot renew one",
+            hint="lease it again",
+        )
+
+    def _lessor(self, handle: str) -> tuple[Provider, str]:
+        """Give the member that granted a lease, and its own handle."""
         number, _, inner = handle.partition(":")
         if not (number.isascii() and number.isdecimal()) or int(number) >= len(self.members):
             raise ProviderError(
                 "this handle is not from this chain", hint="revoke it where it is from"
             )
-        provider = self._provider(self.members[int(number)])
-        if isinstance(provider, Revocable):
-            provider.revoke(inner, timeout=timeout)
+        return self._provider(self.members[int(number)]), inner
 
     def _provider(self, member: _Member) -> Provider:
         """Resolve on first use: the members may be opened after the chain."""

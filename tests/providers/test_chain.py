@@ -1,6 +1,6 @@
 """The chain: "did not ask" goes on, every other answer stops."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -216,6 +216,40 @@ def test_a_lease_is_given_back_to_the_member_that_granted_it(world: World) -> No
     for bad in ("", "9:x", "x", "-1:x", "\u0661:x"):
         with pytest.raises(ProviderError):
             chain.revoke(bad, timeout=SECOND)
+        with pytest.raises(ProviderError):
+            chain.renew(bad, timeout=SECOND)
+
+
+class Lessor(MemoryProvider):
+    """A store that leases and renews."""
+
+    def renew(self, handle: str, *, timeout: timedelta) -> datetime:
+        assert timeout == SECOND
+        self.renewed = handle
+        return self.clock.now() + 2 * SECOND
+
+
+def test_a_lease_is_renewed_by_the_member_that_granted_it(world: World) -> None:
+    lessor = Lessor(clock=world.clock, expires_after=SECOND)
+    lessor.set("item", "value")
+    world.one.otherwise = unavailable()
+    world.known["two"] = lessor
+    chain = world.chain("one", "two")
+    handle = chain.fetch(REF, timeout=SECOND).handle
+    assert handle is not None
+    assert chain.renew(handle, timeout=SECOND) == world.clock.now() + 2 * SECOND
+    assert handle == f"1:{lessor.renewed}"
+
+
+def test_a_member_that_cannot_renew_makes_a_new_lease_be_asked_for(world: World) -> None:
+    world.one.otherwise = unavailable()
+    world.two.expires_after = SECOND
+    world.two.set("item", "value")
+    chain = world.chain("one", "two")
+    handle = chain.fetch(REF, timeout=SECOND).handle
+    assert handle is not None
+    with pytest.raises(SecretNotFoundError):
+        chain.renew(handle, timeout=SECOND)
 
 
 @pytest.mark.parametrize(
