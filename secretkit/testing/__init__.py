@@ -1,7 +1,7 @@
 """What users of secretkit test with: fakes that pass the same tests as the real thing.
 
 ``FakeClock``, ``MemoryProvider``, ``broker_over``, ``ProviderContract``, ``IdentityContract``,
-``ClaudeStub``, ``WorkloadStub``, ``FaultServer`` and ``LeakGuard``, each imported on first use. The
+``ClaudeStub``, ``WorkloadStub``, ``FaultServer``, ``Bao`` and ``LeakGuard``, each imported on first use. The
 pytest plugin ``secretkit.testing.plugin`` gives some of them as fixtures.
 """
 
@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from secretkit.testing.bao import Bao
     from secretkit.testing.brokers import broker_over
     from secretkit.testing.claude import ClaudeStub
     from secretkit.testing.clock import FakeClock
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from secretkit.testing.workload import WorkloadStub
 
 __all__ = [
+    "Bao",
     "ClaudeStub",
     "FakeClock",
     "FaultServer",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "Bao": "bao",
     "ClaudeStub": "claude",
     "FakeClock": "clock",
     "FaultServer": "fault",

@@ -253,7 +253,8 @@ class Bao:
         """Wait until the server's health is one of ``statuses``."""
         end = self._clock.monotonic() + _PATIENCE
         while self._clock.monotonic() < end:
-            self._running()
+            if self._process is not None and self._process.poll() is not None:
+                raise RuntimeError(f"the server did not come up:\n{self.log[-1500:]}")
             with suppress(ProviderError):
                 request = Request(method="GET", url=f"{self.url}/v1/sys/health")
                 if self._transport.send(request, ref="bao", timeout=_REQUEST).status in statuses:
