@@ -70,6 +70,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.memory = MemoryProvider(clock=self.clock)
+        self.credentials: dict[str, CredentialSource] = {}
         self.issuer = TokenIssuer("https://id.example.org", clock=self.issuing or self.clock)
         self.context = self._context()
         self._files: dict[Path, str] = {}
@@ -110,7 +111,10 @@ class World:
 
     def _context(self) -> ProviderContext:
         plain = provider_context(
-            clock=self.clock, environ=self.environ, providers={"memory": self.memory}
+            clock=self.clock,
+            environ=self.environ,
+            providers={"memory": self.memory},
+            credentials=self.credentials,
         )
 
         def transport(*, ca_bundle: str = "", **files: str) -> HttpTransport:
@@ -162,7 +166,7 @@ def _json(document: object) -> Reply:
 AUDIENCE = "https://api.anthropic.com"
 
 
-def _federated(world: World, identity: Mapping[str, object]) -> CredentialSource:
+def federated(world: World, identity: Mapping[str, object]) -> CredentialSource:
     options = {
         "identity": dict(identity),
         "federation_rule_id": "fdrl_test",
@@ -172,39 +176,39 @@ def _federated(world: World, identity: Mapping[str, object]) -> CredentialSource
     return exchange.open_source(options, ref="anthropic-federation:c", context=world.context)
 
 
-def _claude(world: World) -> Reply:
+def claude(world: World) -> Reply:
     token = "sk-ant-oat01-" + world.value()
     return _json({"access_token": token, "token_type": "Bearer", "expires_in": 3600})
 
 
 def _by_file(world: World) -> CredentialSource:
-    return _federated(world, {"type": "file", "path": world.token_file(AUDIENCE)})
+    return federated(world, {"type": "file", "path": world.token_file(AUDIENCE)})
 
 
 def _by_github(world: World) -> CredentialSource:
     world.environ["ACTIONS_ID_TOKEN_REQUEST_URL"] = f"{world.url}/id?v=1"
     world.environ["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = world.value()
-    return _federated(world, {"type": "github"})
+    return federated(world, {"type": "github"})
 
 
 def _github(world: World) -> Mapping[str, Reply]:
     value = {"value": world.assertion(AUDIENCE).reveal()}
-    return {"/id": _json(value), TOKEN_PATH: _claude(world)}
+    return {"/id": _json(value), TOKEN_PATH: claude(world)}
 
 
 def _gcp(world: World) -> Mapping[str, Reply]:
     token = world.assertion(AUDIENCE).reveal().encode()
     reply = Reply(status=200, headers={"Metadata-Flavor": "Google"}, body=token)
-    return {"/computeMetadata": reply, TOKEN_PATH: _claude(world)}
+    return {"/computeMetadata": reply, TOKEN_PATH: claude(world)}
 
 
 def _azure(world: World) -> Mapping[str, Reply]:
     reply = _json({"access_token": world.assertion(AUDIENCE).reveal(), "token_type": "Bearer"})
-    return {"/metadata": reply, TOKEN_PATH: _claude(world)}
+    return {"/metadata": reply, TOKEN_PATH: claude(world)}
 
 
 def _at(world: World, kind: str) -> CredentialSource:
-    return _federated(world, {"type": kind, "endpoint": world.url})
+    return federated(world, {"type": kind, "endpoint": world.url})
 
 
 # -- AWS -------------------------------------------------------------------------------------------
@@ -247,18 +251,37 @@ def _session(world: World, action: str) -> Mapping[str, Reply]:
     return {"/": Reply(status=200, headers={"content-type": "text/xml"}, body=body.encode())}
 
 
+def _by_aws(world: World) -> CredentialSource:
+    pair = {"source": _pair(world), "region": "us-east-1"}
+    world.credentials["base"] = aws.open_source(pair, ref="aws:base", context=world.context)
+    endpoint = {"type": "aws", "base": "base", "region": "us-east-1", "endpoint": world.url}
+    return federated(world, endpoint)
+
+
+def _web_token(world: World) -> Mapping[str, Reply]:
+    body = (
+        "<GetWebIdentityTokenResponse><GetWebIdentityTokenResult>"
+        f"<WebIdentityToken>{world.assertion(AUDIENCE).reveal()}</WebIdentityToken>"
+        "</GetWebIdentityTokenResult></GetWebIdentityTokenResponse>"
+    )
+    return {"/": Reply(status=200, body=body.encode()), TOKEN_PATH: claude(world)}
+
+
 # -- Vault -----------------------------------------------------------------------------------------
 
 
-def _vault(world: World, auth: Mapping[str, object]) -> CredentialSource:
+def _vault(
+    world: World, auth: Mapping[str, object], text: str = "vault:kv/app#key"
+) -> CredentialSource:
     table = {"address": world.url, "auth": dict(auth)}
     provider = VaultProvider.open(table, world.context)
-    ref = SecretRef("vault", "kv/app", field="key")
+    ref = SecretRef.parse(text)
     return PoolSource([(ref, provider)], kind="opaque", clock=world.clock)
 
 
-def _by_token(world: World) -> CredentialSource:
-    return _vault(world, {"method": "token", "token": world.kept("token", world.value())})
+def _by_token(world: World, text: str = "vault:kv/app#key") -> CredentialSource:
+    auth = {"method": "token", "token": world.kept("token", world.value())}
+    return _vault(world, auth, text)
 
 
 def _by_approle(world: World) -> CredentialSource:
@@ -274,6 +297,18 @@ def _kv(world: World) -> Mapping[str, Reply]:
         "/v1/sys/health": Reply(status=200, headers=JSON, body=b"{}"),
         "/v1/auth/token/lookup-self": _json({"data": {"ttl": 36_000, "renewable": True}}),
         "/v1/auth/approle/login": _json({"auth": token}),
+        "/v1/sys/leases": Reply(status=204),
+        "/v1/database/creds/app": _json(
+            {
+                "lease_id": "database/creds/app/1",
+                "lease_duration": 3600,
+                "renewable": False,
+                "data": {"username": "v-app", "password": world.value()},
+            }
+        ),
+        "/v1/sys/internal/ui/mounts/database": _json(
+            {"data": {"path": "database/", "type": "database"}}
+        ),
         "/v1/sys/internal/ui/mounts": _json(
             {"data": {"path": "kv/", "type": "kv", "options": {"version": "2"}}}
         ),
@@ -286,7 +321,7 @@ EXCHANGES = (
         "federation",
         TOKEN_PATH,
         _by_file,
-        lambda world: {TOKEN_PATH: _claude(world)},
+        lambda world: {TOKEN_PATH: claude(world)},
         twice="access_token",
     ),
     Exchange("github", "/id", _by_github, _github, twice="value", decides=False),
@@ -299,6 +334,7 @@ EXCHANGES = (
         twice="access_token",
         decides=False,
     ),
+    Exchange("aws-identity", "/", _by_aws, _web_token, decides=False),
     Exchange("assume-role", "/", _assumed, partial(_session, action="AssumeRole")),
     Exchange("web-identity", "/", _by_web, partial(_session, action="AssumeRoleWithWebIdentity")),
     Exchange("vault-kv", "/v1/kv/data/app", _by_token, _kv, twice="key"),
@@ -317,5 +353,12 @@ EXCHANGES = (
         _kv,
         twice="path",
         is_asked_each_time=False,
+    ),
+    Exchange(
+        "vault-lease",
+        "/v1/database/creds/app",
+        partial(_by_token, text="vault:database/creds/app"),
+        _kv,
+        twice="lease_id",
     ),
 )

@@ -31,7 +31,7 @@ from secretkit.errors import (
 from secretkit.ledger import open as open_ledger
 from secretkit.redact import default
 from secretkit.testing import FaultServer
-from secretkit.testing.fault import FAULTS, GARBAGE, answer, status
+from secretkit.testing.fault import FAULTS, GARBAGE, answer, ok, status
 from secretkit.testing.leaks import find
 from secretkit.testing.trace import assert_no_trace
 
@@ -144,6 +144,8 @@ def test_a_fault_is_a_clear_error_in_time_and_costs_no_credential_in_hand(
         assert time.monotonic() - start < PATIENCE.total_seconds() + SLACK
         assert broker.lease("app").credential == held.credential
         nothing_seen(world, logged, first)
+        server.play(ok())  # so that what was leased can be given back
+        exchange.play(world, server)
 
 
 @pytest.mark.parametrize("exchange", FEW, ids=named)
