@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from secretkit.core.secret import Secret
@@ -23,13 +25,13 @@ from secretkit.providers.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import timedelta
 
     from secretkit.identity.source import Issuing
     from secretkit.ports import ProviderContext
 
 __all__ = ["LONGEST_LINE", "IssuedIdentity", "open_issued", "socket_path"]
 
+_PAUSE: Final = timedelta(milliseconds=10)
 LONGEST_LINE: Final = 32_768  # bytes of an answer; a token has at most 16384
 
 
@@ -71,8 +73,9 @@ class IssuedIdentity:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             try:
                 line.settimeout(max(deadline.seconds, 0.001))  # 0 would mean: do not wait at all
-                line.connect(self._path)
-                line.sendall(self._question)
+                self._connect(line, deadline)
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    line.sendall(self._question)  # sent away unheard: the answer says why
                 answer = bytearray()
                 while not answer.endswith(b"\n") and len(answer) <= LONGEST_LINE:
                     line.settimeout(max(deadline.seconds, 0.001))
@@ -90,6 +93,22 @@ class IssuedIdentity:
                     hint="start it: secretkit identity issuer; and see who may open its socket",
                 )
         return self._read(bytes(answer))
+
+    def _connect(self, line: socket.socket, deadline: Deadline) -> None:
+        """Connect; a full queue is EAGAIN at once for a socket with a timeout, see man 2 connect.
+
+        Raises:
+            OSError: as the socket does.
+        """
+        while True:
+            try:
+                line.connect(self._path)
+            except BlockingIOError:
+                if deadline.seconds <= 0:
+                    raise TimeoutError from None
+                deadline.pause(_PAUSE)
+            else:
+                return
 
     def _read(self, answer: bytes) -> Secret | ProviderError:
         document = _object(answer)

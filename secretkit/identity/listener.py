@@ -24,6 +24,7 @@ _PATIENCE: Final = 5.0  # seconds for a question to arrive, and for the answer t
 _QUESTION: Final = 4096  # bytes
 _AUDIENCE: Final = 1024  # characters
 _AT_ONCE: Final = 16
+_WAITING: Final = 256
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid; man 7 unix
 _log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Listener:
         try:
             made.bind(str(self._path))
             self._path.chmod(0o666)  # everybody may knock; the peer's user id decides
-            made.listen(_AT_ONCE)
+            made.listen(_WAITING)
         except OSError as error:
             made.close()
             problem = error.strerror

@@ -5,8 +5,10 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,14 @@ LIMIT = timedelta(seconds=10)
 @pytest.fixture
 def path(tmp_path_factory):
     return tmp_path_factory.mktemp("i") / "issuer.sock"
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that other users can reach; pytest's own is closed to them."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def issuer(path, *uids, audiences=None):
@@ -65,18 +75,21 @@ def test_another_user_is_sent_away_before_it_says_a_word(path):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-def test_the_kernel_tells_two_users_apart(path):
-    path.parent.chmod(0o755)
-    for parent in path.parents:
-        if not parent.stat().st_mode & 0o001:
-            pytest.skip("the temporary folder is closed to others")
-    code = "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
-    code += 's.sendall(b\'{"audience":"a"}\\n\'); print(s.recv(9000).decode()[:9])'
+def test_the_kernel_tells_two_users_apart(open_folder):
+    path = open_folder / "issuer.sock"
+    code = """
+import contextlib, os, socket, sys
+line = socket.socket(socket.AF_UNIX)
+os.setuid(int(sys.argv[2]))
+line.connect(sys.argv[1])
+with contextlib.suppress(BrokenPipeError):
+    line.sendall(b'{"audience":"a"}\\n')
+print(line.recv(9000).decode()[:9])
+"""
     with Listener(issuer(path, 1001)):
         told = [
             subprocess.run(
-                [sys.executable, "-c", code, str(path)],
-                user=user,
+                [sys.executable, "-c", code, str(path), str(user)],
                 capture_output=True,
                 text=True,
                 timeout=30,
