@@ -1,8 +1,8 @@
 """What users of secretkit test with: fakes that pass the same tests as the real thing.
 
 ``FakeClock``, ``MemoryProvider``, ``broker_over``, ``ProviderContract``, ``IdentityContract``,
-``ClaudeStub``, ``WorkloadStub``, ``FaultServer``, ``Bao`` and ``LeakGuard``, each imported on first use. The
-pytest plugin ``secretkit.testing.plugin`` gives some of them as fixtures.
+``ClaudeStub``, ``WorkloadStub``, ``FaultServer``, ``Bao`` and ``LeakGuard``, each imported on first
+use. The pytest plugin ``secretkit.testing.plugin`` gives some of them as fixtures.
 """
 
 from __future__ import annotations

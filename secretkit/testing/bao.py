@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import secrets
 import shutil
 import signal
@@ -163,6 +164,8 @@ class Bao:
         """Have it take connections and answer nothing."""
         process = self._running()
         process.send_signal(signal.SIGSTOP)
+        # Each of its threads stops for itself: one could still answer.
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         try:
             yield
         finally:
