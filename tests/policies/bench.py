@@ -32,13 +32,11 @@ class Noting:
 
     def __init__(self) -> None:
         self.refused: list[Refused] = []
-        self.asked: list[Refused] = []
         self._inner = HttpTransport(clock=SystemClock())
 
     def send(self, request: Request, *, ref: str, timeout: timedelta) -> Reply:
         reply = self._inner.send(request, ref=ref, timeout=timeout)
         call = (request.method, urlsplit(request.url).path.removeprefix("/v1/"))
-        self.asked.append(call)
         if reply.status == _NO:
             self.refused.append(call)
         return reply
@@ -64,7 +62,6 @@ class Worker:
 
     def ask(self, method: str, path: str, **body: object) -> Any:
         """Ask for what no provider does yet; the answer's data."""
-        self.noting.asked.append((method, path))
         status, answer = self._plain.ask(self._token, method, path, body)
         if status == _NO:
             self.noting.refused.append((method, path))
@@ -139,16 +136,8 @@ class Bench:
             worker.close()
         return worker.noting.refused
 
-    def asked(self, policy: str, job: Callable[[Worker], None]) -> list[Refused]:
-        """Do a job under a policy; give all its calls."""
-        self.bao.policy(POLICY, policy)
-        worker = Worker(self.bao, login=self.login)
-        job(worker)
-        worker.close()
-        return worker.noting.asked
-
     def passed(self, policy: str, cases: list[tuple[str, str, dict[str, object]]]) -> list[str]:
-        """Try each case under a policy; give those that were not refused, the first alone."""
+        """Try each case under a policy; give those that were not refused."""
         self.bao.policy(POLICY, policy)
         plain = Plain(self.bao)
         token = plain.login(*self.login)

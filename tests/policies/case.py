@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from policies import job
-from policies.evaluator import Request, Values
-from policies.job import (
+from policies.asked import (
     ACCOUNT,
     EAST,
     KEYS,
     MODEL,
     PROFILE,
     WEST,
-    Desk,
     model_arn,
     parameter_arn,
     secret_arn,
@@ -22,6 +20,8 @@ from policies.job import (
     through_secrets_manager,
     user_arn,
 )
+from policies.evaluator import Request, Values
+from policies.job import Desk
 
 Cases = dict[str, Request]
 OTHER = "111122223333"
@@ -46,6 +46,7 @@ def each(why: str, actions: str, resource: str, **context: str) -> Cases:
 
 _CLAUDE, _PARAMETER = secret_arn("secretkit/claude"), parameter_arn("secretkit/claude")
 _READ = "secretsmanager:GetSecretValue"
+_SEVERAL = "secretsmanager:BatchGetSecretValue secretsmanager:ListSecrets"
 _DECRYPT = through_secrets_manager("kms:Decrypt", _CLAUDE)
 _OF_PARAMETER = through_parameter_store(_PARAMETER)
 _SECRET_ARN, _VIA = "kms:EncryptionContext:SecretARN", "kms:ViaService"
@@ -101,7 +102,6 @@ def broker_read() -> Cases:
         " secretsmanager:PutResourcePolicy secretsmanager:UpdateSecretVersionStage"
     )
     west = through_secrets_manager("kms:Decrypt", secret_arn("secretkit/claude", WEST))
-    batch = "secretsmanager:BatchGetSecretValue"
     parameters = {
         "another path": parameter_arn("payroll/database"),
         "a similar path": parameter_arn("secretkit-x/claude"),
@@ -114,8 +114,7 @@ def broker_read() -> Cases:
         "a replica's similar path": ask(_READ, secret_arn("secretkit-x/claude", WEST)),
         "a replica of another account": ask(_READ, secret_arn("secretkit/claude", WEST, OTHER)),
         **each("it only reads", writes, _CLAUDE),
-        "a batch elsewhere": ask(batch, "*", **{"aws:RequestedRegion": ELSEWHERE}),
-        "a list of all": ask("secretsmanager:ListSecrets", "*", **{"aws:RequestedRegion": EAST}),
+        **each("not several at once", _SEVERAL, "*", **{"aws:RequestedRegion": EAST}),
         **other_keys(_DECRYPT),
         **{f"west: {why}": one for why, one in other_keys(west).items()},
         **other_contexts(_DECRYPT, _SECRET_ARN),

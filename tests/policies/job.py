@@ -1,59 +1,34 @@
-"""The jobs that the AWS policies are for, done with boto3; what each call asks IAM for.
+"""The jobs that the AWS policies are for.
 
-No request leaves the process: botocore checks and serialises each call, and then gets an empty
-answer. That an operation and its parameters exist is therefore botocore's word. What IAM is asked
-for each operation is from the service authorization reference, and for customer keys from
-https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html and
-https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html.
+The broker's are done by our providers, against the stand-in. The others are done with boto3, and no
+request leaves the process: botocore checks and serialises each call, and then gets an empty answer.
+That an operation and its parameters exist is therefore botocore's word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from policies.evaluator import Request
+from policies.asked import EAST, KEYS, PROFILE, VERSION, WEST, Call
+from providers.aws.world import TIMEOUT, World, document
+from secretkit.broker.clock import SystemClock
+from secretkit.core.message import Reply
+from secretkit.core.message import Request as Message
+from secretkit.core.record import replace
+from secretkit.core.ref import SecretRef
+from secretkit.core.secret import Secret
+from secretkit.providers.aws.parameter import ParameterStoreProvider
+from secretkit.providers.aws.secretsmanager import SecretsManagerProvider
+from secretkit.testing import FakeClock
+from secretkit.testing.aws import AwsStub
+from secretkit.wire import HttpTransport
 
-ACCOUNT = "123456789012"
-EAST, WEST = "us-east-1", "us-west-2"
-KEYS = {
-    EAST: f"arn:aws:kms:{EAST}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-    WEST: f"arn:aws:kms:{WEST}:{ACCOUNT}:key/0987dcba-09fe-87dc-65ba-ab0987654321",
-}
-MODEL = "anthropic.claude-sonnet-4-5-20250929-v1:0"
-PROFILE = f"arn:aws:bedrock:{EAST}:{ACCOUNT}:inference-profile/us.{MODEL}"
-PROFILE_REGIONS = (EAST, "us-east-2", WEST)
-_VERSION = "EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE"
-_USERS = {"service": "secretkit/service", "bedrock": "secretkit-bedrock/bedrock"}
 _KEY_ID = "AKIA" + "EXAMPLE" * 2
-
-
-def secret_arn(name: str, region: str = EAST, account: str = ACCOUNT) -> str:
-    return f"arn:aws:secretsmanager:{region}:{account}:secret:{name}-a1B2c3"
-
-
-def parameter_arn(name: str, region: str = EAST, account: str = ACCOUNT) -> str:
-    return f"arn:aws:ssm:{region}:{account}:parameter/{name}"
-
-
-def user_arn(path: str, account: str = ACCOUNT) -> str:
-    return f"arn:aws:iam::{account}:user/{path}"
-
-
-def model_arn(region: str, model: str = MODEL) -> str:
-    return f"arn:aws:bedrock:{region}::foundation-model/{model}"
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of an AWS API."""
-
-    service: str
-    operation: str
-    region: str
-    given: dict[str, Any]
 
 
 @dataclass
@@ -81,8 +56,14 @@ class Desk:
 @cache
 def _session() -> Any:
     import boto3
+    from botocore.session import Session
 
-    return boto3.session.Session(aws_access_key_id=_KEY_ID, aws_secret_access_key="not-used")
+    nothing = dict.fromkeys(
+        ("profile", "config_file", "credentials_file"), (None, None, None, None)
+    )
+    found = Session(session_vars=nothing)  # of the machine's own configuration
+    found.set_credentials(_KEY_ID, "not-used")
+    return boto3.session.Session(botocore_session=found)
 
 
 def recorded(work: Callable[[Desk], None]) -> list[Call]:
@@ -96,13 +77,51 @@ def recorded(work: Callable[[Desk], None]) -> list[Call]:
 
 
 def read_of_the_broker(desk: Desk) -> None:
-    """A value, its version without the value, several at once, a replica, a parameter."""
-    for region in (EAST, WEST):
-        store = desk("secretsmanager", region)
-        store.get_secret_value(SecretId="secretkit/claude", VersionStage="AWSCURRENT")
-        store.describe_secret(SecretId="secretkit/claude")
-        store.batch_get_secret_value(SecretIdList=["secretkit/claude-1", "secretkit/claude-2"])
-    desk("ssm").get_parameter(Name="/secretkit/claude", WithDecryption=True)
+    """Done by the providers: a value, its version, a replica, a parameter, and who we are."""
+    clock = FakeClock()
+    with AwsStub(clock=clock, regions=(EAST, WEST)) as aws:
+        base = aws.accounts.add_user("broker")
+        world = World(aws=aws, clock=clock, base=base)
+        world.store.set("pair", document(base))
+        context = replace(world.context(), transport=lambda **_: Noting(desk, aws))
+        at = {"region": EAST, "endpoint": aws.url(), "sts_endpoint": aws.url()}
+        options = {**at, "source": "memory:pair"}
+        own = {"replicas": [WEST], "replica_endpoints": {WEST: aws.url(WEST)}}
+        store = SecretsManagerProvider.open({**options, **own}, context)
+        parameters = ParameterStoreProvider.open(options, context)
+        for region in (EAST, WEST):
+            aws.secrets.add("secretkit/claude", "not-a-secret", region=region)
+        aws.parameters.add("/secretkit/claude", "not-a-secret", region=EAST)
+        parameter = SecretRef("params", "/secretkit/claude")
+        parameters.version(parameter, timeout=TIMEOUT)
+        parameters.fetch(parameter, timeout=TIMEOUT)
+        store.probe(timeout=TIMEOUT)
+        for region in (EAST, WEST):
+            store.version(SecretRef("prod", "secretkit/claude"), timeout=TIMEOUT)
+            store.fetch(SecretRef("prod", "secretkit/claude"), timeout=TIMEOUT)
+            aws.stop_region(region)
+
+
+class Noting:
+    """A transport that notes what is asked of AWS before it passes it on."""
+
+    def __init__(self, desk: Desk, aws: AwsStub) -> None:
+        self._desk = desk
+        self._regions = {aws.url(region): region for region in (EAST, WEST)}
+        self._inner = HttpTransport(clock=SystemClock())
+
+    def send(self, message: Message, *, ref: str, timeout: timedelta) -> Reply:
+        head = {name.lower(): text for name, text in message.headers.items()}
+        service, _, operation = str(head.get("x-amz-target", "sts.")).partition(".")
+        region = self._regions[message.url.rstrip("/")]
+        body = message.body.reveal() if isinstance(message.body, Secret) else message.body
+        given = json.loads(body or b"{}") if operation else {}
+        call = Call(_SERVICES.get(service, service), operation, region, given)
+        self._desk.calls.append(call)
+        return self._inner.send(message, ref=ref, timeout=timeout)
+
+
+_SERVICES = {"AmazonSSM": "ssm"}
 
 
 def rotation_in_secrets_manager(desk: Desk) -> None:
@@ -112,19 +131,19 @@ def rotation_in_secrets_manager(desk: Desk) -> None:
     store.describe_secret(SecretId=name)
     store.put_secret_value(
         SecretId=name,
-        ClientRequestToken=_VERSION,
+        ClientRequestToken=VERSION,
         SecretString="not-a-secret",
         VersionStages=["AWSPENDING"],
     )
-    store.get_secret_value(SecretId=name, VersionId=_VERSION)
-    old = _VERSION[::-1]
+    store.get_secret_value(SecretId=name, VersionId=VERSION)
+    old = VERSION[::-1]
     stages(
         SecretId=name,
         VersionStage="AWSCURRENT",
-        MoveToVersionId=_VERSION,
+        MoveToVersionId=VERSION,
         RemoveFromVersionId=old,
     )
-    stages(SecretId=name, VersionStage="AWSPENDING", RemoveFromVersionId=_VERSION)
+    stages(SecretId=name, VersionStage="AWSPENDING", RemoveFromVersionId=VERSION)
 
 
 def rotation_of_access_keys(desk: Desk) -> None:
@@ -157,101 +176,3 @@ def calls_of_claude(desk: Desk) -> None:
     runtime = desk("bedrock-runtime")
     runtime.invoke_model(modelId=PROFILE, body=b"{}")
     runtime.invoke_model_with_response_stream(modelId=PROFILE, body=b"{}")
-
-
-# -- what IAM is asked -----------------------------------------------------------------------------
-
-
-def asked(call: Call) -> Iterator[Request]:
-    """Give what IAM has to allow for a call to be answered."""
-    yield from _ASKED[call.service](call)
-
-
-def through_secrets_manager(action: str, arn: str, **changes: str) -> Request:
-    """A use of a customer key by Secrets Manager for its caller."""
-    region = arn.split(":")[3]
-    context = {
-        "kms:ViaService": f"secretsmanager.{region}.amazonaws.com",
-        "kms:EncryptionContext:SecretARN": arn,
-        "kms:EncryptionContext:SecretVersionId": _VERSION,
-        "kms:EncryptionContextKeys": ("SecretARN", "SecretVersionId"),
-    }
-    return Request(action=action, resource=KEYS.get(region, ""), context=context | changes)
-
-
-def through_parameter_store(arn: str, **changes: str) -> Request:
-    context = {
-        "kms:ViaService": f"ssm.{arn.split(':')[3]}.amazonaws.com",
-        "kms:EncryptionContext:PARAMETER_ARN": arn,
-        "kms:EncryptionContextKeys": "PARAMETER_ARN",
-    }
-    return Request(action="kms:Decrypt", resource=KEYS[EAST], context=context | changes)
-
-
-def _secret(call: Call) -> Iterator[Request]:
-    action = f"secretsmanager:{call.operation}"
-    context = {"aws:RequestedRegion": call.region}
-    if call.operation == "BatchGetSecretValue":
-        yield Request(action=action, resource="*", context=context)
-        for name in call.given["SecretIdList"]:
-            yield from _secret(
-                Call(call.service, "GetSecretValue", call.region, {"SecretId": name})
-            )
-        return
-    arn = secret_arn(call.given["SecretId"], call.region)
-    if "VersionStage" in call.given:
-        context["secretsmanager:VersionStage"] = call.given["VersionStage"]
-    yield Request(action=action, resource=arn, context=context)
-    uses = {"GetSecretValue": ["Decrypt"], "PutSecretValue": ["GenerateDataKey", "Decrypt"]}
-    for use in uses.get(call.operation, ()):
-        yield through_secrets_manager(f"kms:{use}", arn)
-
-
-def _parameter(call: Call) -> Iterator[Request]:
-    arn = parameter_arn(call.given["Name"].lstrip("/"), call.region)
-    yield Request(action=f"ssm:{call.operation}", resource=arn)
-    if call.given.get("WithDecryption"):
-        yield through_parameter_store(arn)
-
-
-def _iam(call: Call) -> Iterator[Request]:
-    """A call has a user's name, or a key's id; IAM looks up whose it is, and below which path."""
-    context = {}
-    if "ServiceSpecific" in call.operation and not call.operation.startswith("List"):
-        context["iam:ServiceSpecificCredentialServiceName"] = "bedrock.amazonaws.com"
-    if "CredentialAgeDays" in call.given:
-        context["iam:ServiceSpecificCredentialAgeDays"] = str(call.given["CredentialAgeDays"])
-    user = user_arn(_USERS[call.given.get("UserName", "service")])
-    yield Request(action=f"iam:{call.operation}", resource=user, context=context)
-
-
-def _kms(call: Call) -> Iterator[Request]:
-    given = call.given["EncryptionContext"]
-    context: dict[str, Any] = {f"kms:EncryptionContext:{key}": one for key, one in given.items()}
-    context["kms:EncryptionContextKeys"] = tuple(given)
-    yield Request(action=f"kms:{call.operation}", resource=call.given["KeyId"], context=context)
-
-
-def _bedrock(call: Call) -> Iterator[Request]:
-    """A profile is asked for itself, and for its model in every region it may send to."""
-    yield Request(action=f"bedrock:{call.operation}", resource=call.given["modelId"])
-    for region in PROFILE_REGIONS:
-        yield Request(
-            action=f"bedrock:{call.operation}",
-            resource=model_arn(region),
-            context={"bedrock:InferenceProfileArn": call.given["modelId"]},
-        )
-    yield Request(
-        action="bedrock:CallWithBearerToken",
-        resource="*",
-        context={"bedrock:BearerTokenType": "SHORT_TERM"},
-    )
-
-
-_ASKED: dict[str, Callable[[Call], Iterator[Request]]] = {
-    "secretsmanager": _secret,
-    "ssm": _parameter,
-    "iam": _iam,
-    "kms": _kms,
-    "bedrock-runtime": _bedrock,
-}

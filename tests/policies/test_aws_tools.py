@@ -43,7 +43,6 @@ def test_every_action_exists_and_knows_the_conditions(statement, reference):
         rows = reference(action)
         assert rows, action
         known = {key for row in rows for key in row["condition_keys"]}
-        known |= {"aws:RequestedRegion"}  # in every request: no service lists it
         known |= {"sts:ExternalId"} if action == "sts:AssumeRole" else set()
         for keys in statement.get("Condition", {}).values():
             for key in keys:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from policies.asked import ACCOUNT
 from policies.evaluator import Request, allows
-from policies.job import ACCOUNT
 from policies.mutation import narrowed, widened
 
 FOLDER = Path(__file__).parents[2] / "policies/aws/trust"
