@@ -24,6 +24,8 @@ from secretkit.core.secret import Secret
 from secretkit.identity import open_identity
 from secretkit.ports import CredentialSource, ProviderContext
 from secretkit.providers.aws import source as aws
+from secretkit.providers.aws.parameter import ParameterStoreProvider
+from secretkit.providers.aws.secretsmanager import SecretsManagerProvider
 from secretkit.providers.vault.provider import VaultProvider
 from secretkit.testing.context import provider_context
 from secretkit.testing.fault import FaultServer, answer
@@ -141,6 +143,9 @@ class Exchange:
     """Whether what is ruined is asked for at each acquire; a login and a mount are kept."""
     decides: bool = True
     """Whether a refusal of what is ruined is one of the credential; not so of an identity's."""
+
+    denial: bytes = b'{"errors":["permission denied"],"error":{"type":"permission_error"}}'
+    """What its server says to refuse, with status 403."""
 
     def play(self, world: World, server: FaultServer) -> None:
         """Answer as if all was well."""
@@ -267,6 +272,25 @@ def _web_token(world: World) -> Mapping[str, Reply]:
     return {"/": Reply(status=200, body=body.encode()), TOKEN_PATH: claude(world)}
 
 
+def _stored(
+    world: World, kind: type[SecretsManagerProvider | ParameterStoreProvider]
+) -> CredentialSource:
+    table = {"region": "us-east-1", "endpoint": world.url, "source": _pair(world)}
+    provider = kind.open(table, world.context)
+    ref = SecretRef("prod", "app/key")
+    return PoolSource([(ref, provider)], kind="opaque", clock=world.clock)
+
+
+def _secret(world: World) -> Mapping[str, Reply]:
+    found = {"Name": "app/key", "VersionId": "v-1", "SecretString": world.value()}
+    return {"/": _json(found)}
+
+
+def _parameter(world: World) -> Mapping[str, Reply]:
+    found = {"Name": "app/key", "Type": "SecureString", "Value": world.value(), "Version": 3}
+    return {"/": _json({"Parameter": found})}
+
+
 # -- Vault -----------------------------------------------------------------------------------------
 
 
@@ -316,6 +340,8 @@ def _kv(world: World) -> Mapping[str, Reply]:
     }
 
 
+_NO = b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"
+
 EXCHANGES = (
     Exchange(
         "federation",
@@ -334,9 +360,31 @@ EXCHANGES = (
         twice="access_token",
         decides=False,
     ),
-    Exchange("aws-identity", "/", _by_aws, _web_token, decides=False),
-    Exchange("assume-role", "/", _assumed, partial(_session, action="AssumeRole")),
-    Exchange("web-identity", "/", _by_web, partial(_session, action="AssumeRoleWithWebIdentity")),
+    Exchange("aws-identity", "/", _by_aws, _web_token, decides=False, denial=_NO),
+    Exchange("assume-role", "/", _assumed, partial(_session, action="AssumeRole"), denial=_NO),
+    Exchange(
+        "web-identity",
+        "/",
+        _by_web,
+        partial(_session, action="AssumeRoleWithWebIdentity"),
+        denial=_NO,
+    ),
+    Exchange(
+        "secrets-manager",
+        "/",
+        partial(_stored, kind=SecretsManagerProvider),
+        _secret,
+        twice="SecretString",
+        denial=b'{"__type":"AccessDeniedException","message":"no"}',
+    ),
+    Exchange(
+        "parameter-store",
+        "/",
+        partial(_stored, kind=ParameterStoreProvider),
+        _parameter,
+        twice="Value",
+        denial=b'{"__type":"AccessDeniedException","message":"no"}',
+    ),
     Exchange("vault-kv", "/v1/kv/data/app", _by_token, _kv, twice="key"),
     Exchange(
         "vault-login",

@@ -6,6 +6,7 @@ and no value is in anything that is seen.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import time
@@ -15,7 +16,7 @@ from datetime import timedelta
 import pytest
 
 from certified import Authority
-from faults.exchange import EXCHANGES, LIFE, Leaping, World
+from faults.exchange import EXCHANGES, JSON, LIFE, Leaping, World
 from secretkit.broker import Broker
 from secretkit.broker.state import BrokerContext
 from secretkit.core.credential import secrets_of
@@ -31,6 +32,7 @@ from secretkit.errors import (
 from secretkit.ledger import open as open_ledger
 from secretkit.redact import default
 from secretkit.testing import FaultServer
+from secretkit.testing.aws import AwsStub
 from secretkit.testing.fault import FAULTS, GARBAGE, answer, ok, status
 from secretkit.testing.leaks import find
 from secretkit.testing.trace import assert_no_trace
@@ -166,14 +168,7 @@ def test_what_has_ended_is_not_given_while_its_source_is_away(exchange, world, s
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=named)
 def test_a_refusal_is_asked_for_once_and_drops_what_is_held(exchange, world, server, logged):
-    denial = Reply(
-        status=403,
-        headers={"content-type": "application/json"},
-        body=b'{"errors":["permission denied"],"error":{"type":"permission_error"}}',
-    )
-    if exchange.path == "/":
-        body = b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"
-        denial = Reply(status=403, body=body)
+    denial = Reply(status=403, headers=JSON, body=exchange.denial)
     exchange.play(world, server)
     with broker_of(exchange.open(world), world.clock) as broker:
         broker.lease("app")
@@ -302,3 +297,23 @@ def test_a_clock_that_is_an_hour_off_gives_an_error_that_says_so_or_nothing_too_
     ends_at = found.credential.expires_at
     if ends_at is not None:  # counted on our clock, it lasts no longer than it really does
         assert ends_at - ours.now() <= LIFE
+
+
+@pytest.mark.parametrize("off", [HOUR, -HOUR], ids=["ahead", "behind"])
+@pytest.mark.parametrize("name", ["assume-role", "secrets-manager", "parameter-store"])
+def test_aws_refuses_what_a_wrong_clock_signed_and_the_error_says_so(name, off, tmp_path, logged):
+    exchange = next(one for one in EXCHANGES if one.name == name)
+    with AwsStub() as aws:
+        world = World(folder=tmp_path, url=aws.url(), clock=Leaping(off=off))
+        key = aws.accounts.add_user("broker")
+        source = exchange.open(world)
+        pair = {"AccessKeyId": key.access_key_id, "SecretAccessKey": key.secret.reveal()}
+        world.kept("pair", json.dumps(pair))
+        world.hidden.append(key.secret.reveal())
+        error = outcome(source)
+        assert isinstance(error, ProviderError)
+        assert not isinstance(error, AccessDeniedError)
+        assert "clock" in error.hint
+        assert len(aws.calls) == 1
+        assert aws.calls[0].status >= 400
+    nothing_seen(world, logged, error)
