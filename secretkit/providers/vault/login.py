@@ -17,7 +17,7 @@ from secretkit.errors import (
     SecretError,
     SecretkitError,
 )
-from secretkit.providers.vault.reason import document, login_refused
+from secretkit.providers.vault.reason import document, is_denial, login_refused
 from secretkit.providers.vault.token import Grant
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ __all__ = [
 ]
 
 _OK: Final = 200
-_DENIED: Final = 403
 
 
 class Shown:
@@ -119,7 +118,7 @@ class TokenLogin:
         reply = client.ask(
             lambda hvac: hvac.auth.token.lookup_self(), ref=ref, deadline=deadline, token=secret
         )
-        if reply.status == _DENIED:
+        if is_denial(reply):
             return Grant(secret=secret, own=False, blind=True)
         if reply.status != _OK:
             return granted(reply, ref=ref, clock=self._clock, method="token")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from secretkit.core.record import record
 from secretkit.errors import AccessDeniedError, ProviderError, RefError
-from secretkit.providers.vault.reason import document
+from secretkit.providers.vault.reason import document, is_denial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,6 @@ __all__ = ["KV_1", "KV_2", "Mount", "Mounts", "checked_path"]
 KV_1: Final = "kv1"
 KV_2: Final = "kv2"
 _KV: Final = {"kv", "generic", "cubbyhole"}
-_DENIED: Final = 403
 _DOTS: Final = {"", ".", ".."}
 _VERSIONS: Final = {"1": KV_1, "2": KV_2}
 _WORD: Final = re.compile(r"[a-z0-9_-]{1,64}")
@@ -132,7 +131,7 @@ class Mounts:
             ref=ref,
             deadline=deadline,
         )
-        if reply.status == _DENIED:
+        if is_denial(reply):
             raise AccessDeniedError(
                 f"{ref}: nothing is mounted there, or nothing of it is allowed",
                 ref=ref,

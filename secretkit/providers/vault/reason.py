@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from secretkit.core.message import Reply
 
-__all__ = ["AwayError", "document", "has_text", "login_refused", "reason", "unwell"]
+__all__ = ["AwayError", "document", "has_text", "is_denial", "login_refused", "reason", "unwell"]
 
 _OK: Final = 200
 _EMPTY: Final = 204
@@ -37,6 +37,7 @@ _SECONDARY: Final = 472
 _PERFORMANCE: Final = 473
 _NOT_INITIALISED: Final = 501
 _AWAY: Final = 503
+_ANSWERS: Final = frozenset({400, 401, 403, 404, 405})
 _REDIRECT: Final = range(300, 400)
 _LARGE: Final = 413
 
@@ -65,10 +66,17 @@ def has_text(reply: Reply, *phrases: str) -> bool:
     return any(phrase.encode() in reply.body.lower() for phrase in phrases)
 
 
+def is_denial(reply: Reply) -> bool:
+    """Say whether Vault itself answers 403, and not a proxy before it with a page."""
+    return reply.status == _DENIED and _is_vaults(reply)
+
+
 def reason(reply: Reply, *, ref: str, now: datetime) -> ProviderError | None:
     """Give the error that an answer on a path means, or None if it is none."""
     if reply.status in {_OK, _EMPTY}:
         return None
+    if reply.status in _ANSWERS and not _is_vaults(reply):
+        return _of_another(reply, ref)
     if reply.status == _DENIED:
         return AccessDeniedError(
             f"{ref}: Vault does not allow it (HTTP 403)", ref=ref, hint=_POLICY_HINT
@@ -78,6 +86,23 @@ def reason(reply: Reply, *, ref: str, now: datetime) -> ProviderError | None:
     if reply.status in {_BAD, _NOT_ALLOWED}:
         return _unusable(reply, ref)
     return _elsewhere(reply, ref, now)
+
+
+def _is_vaults(reply: Reply) -> bool:
+    try:
+        json_object(reply, ref="")
+    except ProviderError:
+        return False
+    return True
+
+
+def _of_another(reply: Reply, ref: str) -> ProviderError:
+    """Give the error of an answer that is not Vault's: nobody refused us there."""
+    return ProviderError(
+        f"{ref}: what answers with HTTP {reply.status} is not Vault",
+        ref=ref,
+        hint="look whether the address names Vault itself, and at what stands before it",
+    )
 
 
 def _absent(reply: Reply, ref: str) -> SecretNotFoundError:
@@ -184,7 +209,7 @@ def login_refused(reply: Reply, *, ref: str, now: datetime, method: str) -> Prov
     """
     if reply.status in {_OK, _EMPTY}:
         return None
-    if reply.status in {_BAD, _UNAUTHORISED, _DENIED, _MISSING}:
+    if reply.status in {_BAD, _UNAUTHORISED, _DENIED} and _is_vaults(reply):
         return AccessDeniedError(
             f"{ref}: Vault refuses the login by {method} (HTTP {reply.status})",
             ref=ref,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from secretkit.providers.vault.reason import AwayError, document, reason
+from secretkit.providers.vault.reason import AwayError, document, is_denial, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from secretkit.providers.vault.token import Token, TokenKeeper
 
 __all__ = ["Session"]
-
-_DENIED: Final = 403
 
 
 class Session:
@@ -41,11 +39,11 @@ class Session:
         """
         token = self.keeper.token(ref=ref, deadline=deadline)
         reply = self.client.ask(call, ref=ref, deadline=deadline, token=token.secret)
-        if reply.status != _DENIED or not self.keeper.is_dead(token, ref=ref, deadline=deadline):
+        if not is_denial(reply) or not self.keeper.is_dead(token, ref=ref, deadline=deadline):
             return reply, token
         token = self.keeper.token(ref=ref, deadline=deadline)
         reply = self.client.ask(call, ref=ref, deadline=deadline, token=token.secret)
-        if reply.status == _DENIED:
+        if is_denial(reply):
             self.keeper.still_denied(token, ref=ref, deadline=deadline)
         return reply, token
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from secretkit.core.record import record, replace
 from secretkit.errors import ProviderError, ProviderTimeoutError, SecretkitError
-from secretkit.providers.vault.reason import AwayError, document, reason
+from secretkit.providers.vault.reason import AwayError, document, is_denial, reason
 
 if TYPE_CHECKING:
     from secretkit.core.secret import Secret
@@ -30,7 +30,6 @@ _PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 _REMEMBERED: Final = 16  # ends of earlier tokens, for the leases that hang on them
 _LONGEST: Final = 10 * 365 * 86_400  # seconds; more than any token lives, and dates can hold it
-_DENIED: Final = 403
 _REFUSED: Final = frozenset({400, 403, 500})  # 500: OpenBao's "past the max TTL, cannot renew"
 
 
@@ -187,7 +186,7 @@ class TokenKeeper:
             deadline=deadline,
             token=token.secret,
         )
-        return reply.status == _DENIED
+        return is_denial(reply)
 
     def _logged_in(self, ref: str, deadline: Deadline) -> Token:
         now = self._clock.monotonic()

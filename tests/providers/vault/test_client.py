@@ -11,11 +11,12 @@ from datetime import timedelta
 import pytest
 
 from secretkit.broker.clock import SystemClock
+from secretkit.core.message import Reply
 from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
 from secretkit.errors import AccessDeniedError, ProviderError, SecretNotFoundError
 from secretkit.providers.vault.provider import VaultProvider
-from secretkit.testing.fault import FAULTS, FaultServer, ok, redirect, status
+from secretkit.testing.fault import FAULTS, FaultServer, answer, ok, redirect, status
 from secretkit.testing.trace import assert_no_trace
 from vaulted import bao, opened, world
 
@@ -42,11 +43,13 @@ def server():
         yield one
 
 
-@pytest.mark.parametrize("path", ["/v1/kv/data/app", "/v1/auth/token/lookup-self", "/v1/sys/"])
+@pytest.mark.parametrize(
+    "path", ["/v1/kv/data/app", "/v1/auth/token/lookup-self", "/v1/sys/internal"]
+)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda one: one.name)
 def test_each_fault_is_one_typed_error_within_the_deadline(server, fault, path):
     server.play(fault, path="" if fault.deaf else path)
-    provider = made(server, **({} if path == "/v1/sys/" else {"kv_version": "2"}))
+    provider = made(server, **({} if path == "/v1/sys/internal" else {"kv_version": "2"}))
     clock = SystemClock()
     began = clock.monotonic()
     with pytest.raises(ProviderError) as caught:
@@ -68,7 +71,7 @@ def test_a_redirect_to_another_host_does_not_take_the_token_there():
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "given",
     [
         b'{"data":null}',
         b'{"data":{"data":null,"metadata":{"version":1}}}',
@@ -76,15 +79,15 @@ def test_a_redirect_to_another_host_does_not_take_the_token_there():
         b'{"data":{"data":[1],"metadata":{"version":1}}}',
     ],
 )
-def test_an_answer_that_is_no_document_of_kv_is_one_clear_error(server, answer):
-    server.play(ok(json=answer), path="/v1/kv/data/app")
+def test_an_answer_that_is_no_document_of_kv_is_one_clear_error(server, given):
+    server.play(ok(json=given), path="/v1/kv/data/app")
     with pytest.raises(ProviderError, match="not a document") as caught:
         made(server, kv_version="2").fetch(READ, timeout=WAIT)
     assert caught.value.hint
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "given",
     [
         {"data": None},
         {"data": {}},
@@ -94,8 +97,8 @@ def test_an_answer_that_is_no_document_of_kv_is_one_clear_error(server, answer):
     ],
     ids=str,
 )
-def test_an_answer_that_is_no_lease_is_one_clear_error(server, answer):
-    server.play(ok(json=json.dumps(answer).encode()), path="/v1/database/creds/app")
+def test_an_answer_that_is_no_lease_is_one_clear_error(server, given):
+    server.play(ok(json=json.dumps(given).encode()), path="/v1/database/creds/app")
     with pytest.raises(ProviderError) as caught:
         made(server).fetch(LEASE, timeout=WAIT)
     assert caught.value.hint
@@ -105,8 +108,8 @@ def test_an_answer_that_is_no_lease_is_one_clear_error(server, answer):
     ("life", "seconds"), [(60, 60), (0, None), (-5, None), (10**18, 315_360_000), (True, None)]
 )
 def test_a_lease_of_an_odd_life_ends_where_a_date_can_say_it(server, life, seconds):
-    answer = {"data": {"a": "b"}, "lease_id": "database/creds/app/1", "lease_duration": life}
-    server.play(ok(json=json.dumps(answer).encode()), path="/v1/database/creds/app")
+    given = {"data": {"a": "b"}, "lease_id": "database/creds/app/1", "lease_duration": life}
+    server.play(ok(json=json.dumps(given).encode()), path="/v1/database/creds/app")
     before = SystemClock().now()
     found = made(server).fetch(LEASE, timeout=WAIT)
     if seconds is None:
@@ -123,6 +126,21 @@ def test_a_server_that_fails_has_not_refused(server, code):
         made(server, kv_version="2").fetch(READ, timeout=WAIT)
     assert not isinstance(caught.value, AccessDeniedError)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 405])
+@pytest.mark.parametrize(
+    "path", ["/v1/kv/data/app", "/v1/auth/token/lookup-self", "/v1/sys/internal"]
+)
+def test_a_page_of_a_proxy_is_no_refusal_whatever_its_status(server, path, code):
+    page = {"content-type": "text/html"}
+    reply = Reply(status=code, headers={**page, "content-length": "3"}, body=b"<p>")
+    server.play(answer(reply), path=path)
+    provider = made(server, **({} if path == "/v1/sys/internal" else {"kv_version": "2"}))
+    with pytest.raises(ProviderError, match="is not Vault") as caught:
+        provider.fetch(READ, timeout=WAIT)
+    assert caught.value.retryable
+    assert not isinstance(caught.value, (AccessDeniedError, SecretNotFoundError))
 
 
 def test_the_environment_is_not_looked_into(bao, server):
