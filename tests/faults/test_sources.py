@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -37,7 +38,7 @@ from secretkit.testing.fault import FAULTS, GARBAGE, answer, ok, status
 from secretkit.testing.leaks import find
 from secretkit.testing.trace import assert_no_trace
 
-PATIENCE = timedelta(seconds=0.4)
+PATIENCE = timedelta(seconds=0.5)
 SLACK = 0.5  # seconds over the deadline
 LONG = timedelta(seconds=20)
 FEW = [one for one in EXCHANGES if one.name in {"federation", "assume-role", "vault-kv"}]
@@ -136,14 +137,14 @@ def test_a_fault_is_a_clear_error_in_time_and_costs_no_credential_in_hand(
         held = broker.lease("app")
         spoilt = exchange.open(world)  # so that the mount and the login are asked for again, too
         server.play(fault, path="" if fault.deaf else exchange.path)
-        first = refused(lambda: acquired(spoilt, PATIENCE))
+        world.rewrite()
+        with ThreadPoolExecutor(1) as pool:
+            again = pool.submit(broker.refresh, "app")
+            first = refused(lambda: acquired(spoilt, PATIENCE))
+            assert again.result(SLACK).credential == held.credential
         assert isinstance(first, ProviderError)
         assert not isinstance(first, AccessDeniedError)
         assert first.ref
-        world.rewrite()
-        start = time.monotonic()
-        assert broker.refresh("app").credential == held.credential
-        assert time.monotonic() - start < PATIENCE.total_seconds() + SLACK
         assert broker.lease("app").credential == held.credential
         nothing_seen(world, logged, first)
         server.play(ok())  # so that what was leased can be given back
