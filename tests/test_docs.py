@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 import page_amazon
+import page_aws
 import page_federation
 import page_vault
 from pages import BIN, KEY, LIMIT, ROOT, Block, Session, blocks, lines, matches, prose
@@ -90,6 +91,7 @@ def no_other(session: Session) -> Iterator[Callable[[], int]]:
 
 # What stands in for other servers while a page is run: each gives what counts its answers.
 WORLDS = {
+    "aws.md": page_aws.aws,
     "claude-on-aws.md": page_amazon.amazon,
     "federation.md": page_federation.federation,
     "vault.md": page_vault.vault,

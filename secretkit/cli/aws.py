@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _LARGEST: Final = 65_535
+_INSIDE: Final = "SECRETKIT_CREDENTIAL_PROCESS"  # for whom we run already
 
 
 @click.group("aws", cls=LazyGroup)
@@ -48,6 +49,7 @@ def credential_process(session: Session, name: str, *, yes: bool) -> None:
     In ~/.aws/config: credential_process = secretkit aws credential-process NAME
     """
     _check_kind(session, name)
+    _check_circle(session, name)
     confirm_shown(session, yes="yes" if yes else "ask")
     lease = leased(session, name)
     if not isinstance(lease.credential, AwsCredentials):
@@ -75,8 +77,8 @@ def credential_process(session: Session, name: str, *, yes: bool) -> None:
 def serve(session: Session, name: str, *, listen: str, token_file: Path | None) -> int:
     """Serve credential NAME to AWS SDKs, as a container's endpoint does.
 
-    Runs until SIGINT or SIGTERM. Prints the two variables that an SDK needs. Without --token-file the token stands in a file of
-    the state directory that is removed at the end.
+    Runs until SIGINT or SIGTERM. Prints the two variables that an SDK needs. Without --token-file
+    the token stands in a file of the state directory that is removed at the end.
     """
     from secretkit.gateway.container import ContainerServer  # noqa: PLC0415 - not for the others
 
@@ -152,6 +154,17 @@ def _token(path: Path) -> Secret:
 def _check_kind(session: Session, name: str) -> None:
     if session.toolkit.config.credential(given_name(name)).kind != AwsCredentials.kind:
         raise _wrong_kind(session, name)
+
+
+def _check_circle(session: Session, name: str) -> None:
+    """Refuse to be our own credential_process: with a base that leads here, without an end."""
+    if session.environ.get(_INSIDE) == name:
+        raise ConfigError(
+            "these credentials start from a profile whose credential_process is this command",
+            hint='name another start: base = "profile:NAME"',
+            key_path=f"credentials.{name}.base",
+        )
+    os.environ[_INSIDE] = name  # noqa: TID251 - botocore's own programs inherit it
 
 
 def _wrong_kind(session: Session, name: str) -> ConfigError:

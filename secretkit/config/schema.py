@@ -29,7 +29,10 @@ __all__ = [
 ]
 
 BUILT_IN_PROVIDERS: Final = frozenset(
-    {"chain", "command", "dotenv", "env", "file", "keyring", "local", "vault"}
+    {
+        *("aws-parameter-store", "aws-secrets-manager", "chain", "command", "dotenv", "env"),
+        *("file", "keyring", "local", "vault"),
+    }
 )
 """Usable in a reference without a ``[providers.NAME]`` table."""
 

@@ -36,6 +36,8 @@ GROUP: Final = "secretkit.providers"
 
 BUILT_IN: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "aws-parameter-store": "secretkit.providers.aws.parameter:ParameterStoreProvider",
+        "aws-secrets-manager": "secretkit.providers.aws.secretsmanager:SecretsManagerProvider",
         "chain": "secretkit.providers.chain:ChainProvider",
         "command": "secretkit.providers.command:CommandProvider",
         "dotenv": "secretkit.providers.dotenv:DotenvProvider",

@@ -138,6 +138,22 @@ def test_boto3_runs_it(wired, aws):
     assert said.stdout.strip() == f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/secretkit", said
 
 
+def test_a_profile_that_leads_back_to_itself_ends_at_once(wired):
+    config = wired.path / "aws-config"
+    program = Path(sys.executable).parent / "secretkit"
+    config.write_text(f"[default]\ncredential_process = {program} aws credential-process round\n")
+    with wired.config.open("a") as file:
+        file.write('\n[credentials.round]\nkind = "aws"\n')
+    wired.environ |= {"AWS_CONFIG_FILE": str(config), "AWS_EC2_METADATA_DISABLED": "true"}
+    code, out, err = wired.run("aws", "credential-process", "round")
+    assert (code, out) == (4, b"")
+    assert b"default" in err
+    wired.environ["SECRETKIT_CREDENTIAL_PROCESS"] = "round"
+    code, out, err = wired.run("aws", "credential-process", "round")
+    assert (code, out) == (2, b"")
+    assert b"whose credential_process is this command" in err
+
+
 def test_boto3_asks_the_endpoint_and_the_session_is_from_memory(wired, aws):
     before = aws.count("sts:AssumeRole")
     process, variables = serving(wired)

@@ -146,7 +146,7 @@ def _understood(refusal: Refusal) -> tuple[Refusal, Meanings]:
     """Tell apart what AWS gives one code."""
     told = re.search(r"\bkms\b|master key|ciphertext", refusal.message, re.IGNORECASE)
     if refusal.code == "AccessDenied" and told:
-        refusal = replace(refusal, code="KmsDenied")
+        refusal = replace(refusal, meaning="KmsDenied")
     return refusal, _MEANINGS
 
 

@@ -39,6 +39,7 @@ _PASSED: Final = (
     *("PATH", "HOME", "LANG", "USER", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"),
     *("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"),
     *("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE", "HTTPS_PROXY"),
+    "SECRETKIT_CREDENTIAL_PROCESS",  # by which our own command finds that it runs itself
 )
 _RUNNING: Final = Running()
 

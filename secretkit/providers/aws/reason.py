@@ -49,14 +49,16 @@ _SKEW: Final = timedelta(minutes=4)  # AWS refuses at 5: reference_sigv.html, "t
 
 @record(kw_only=True, hidden=("message",))
 class Refusal:
-    """An answer that is no success. ``code`` is AWS's, without the end ``Exception``.
+    """An answer that is no success.
 
-    ``message`` is only searched: it may repeat what was sent. ``wait`` is what the server asks for,
-    ``behind`` how far this machine's clock is behind the server's.
+    ``code`` is AWS's, without the end ``Exception``; ``meaning`` is a word of ours for it, where
+    AWS gives one code to several things. ``message`` is only searched: it may repeat what was
+    sent. ``wait`` is what the server asks for, ``behind`` how far our clock is behind the server's.
     """
 
     code: str
     status: int
+    meaning: str = ""
     message: str = ""
     wait: timedelta | None = None
     behind: timedelta = timedelta()
@@ -108,14 +110,15 @@ def explained(
     """Give the error that ``refusal`` means; the caller raises it."""
     code = refusal.code
     shown = f"{code}, HTTP {refusal.status}" if code else f"HTTP {refusal.status}"
-    hint = meanings.hints.get(code, "")
+    key = refusal.meaning or code
+    hint = meanings.hints.get(key, "")
     if refusal.is_early_or_late:
         return ProviderError(
             f"{ref}: {what} refuses the time of the request ({shown})",
             ref=ref,
             hint=clock_hint(refusal.behind, now=now),
         )
-    if code in meanings.missing:
+    if key in meanings.missing:
         return SecretNotFoundError(f"{ref}: {what} does not have it ({shown})", ref=ref, hint=hint)
     if refusal.is_failing:
         return ProviderError(
@@ -124,7 +127,8 @@ def explained(
             hint=hint or "it is asked again later",
             retry_after=refusal.wait,
         )
-    if code in _DENIED | _STALE | _SIGNATURE | meanings.denied or refusal.status in {401, 403}:
+    denied = key in meanings.denied or code in _DENIED | _STALE | _SIGNATURE
+    if denied or refusal.status in {401, 403}:
         return AccessDeniedError(
             f"{ref}: {what} refuses ({shown})", ref=ref, hint=hint or _who_may_not(refusal)
         )

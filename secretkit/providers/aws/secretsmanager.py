@@ -161,12 +161,12 @@ def _chosen(ref: SecretRef) -> dict[str, str]:
 
 def _understood(refusal: Refusal) -> tuple[Refusal, Meanings]:
     """Tell apart what AWS gives one code."""
-    code = refusal.code
-    if code == "InvalidRequest" and "deletion" in refusal.message:
-        code = "MarkedForDeletion"
-    elif code == "AccessDenied" and re.search(r"\bkms\b", refusal.message, re.IGNORECASE):
-        code = "KmsDenied"
-    return replace(refusal, code=code), _MEANINGS
+    meaning = ""
+    if refusal.code == "InvalidRequest" and "deletion" in refusal.message:
+        meaning = "MarkedForDeletion"
+    elif refusal.code == "AccessDenied" and re.search(r"(?i)\bkms\b", refusal.message):
+        meaning = "KmsDenied"
+    return replace(refusal, meaning=meaning), _MEANINGS
 
 
 def _value_in(reply: Reply, ref: SecretRef) -> Fetched | SecretkitError:
