@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from secretkit.testing.stub.conversation import Conversation, CutError, Door
 from secretkit.testing.stub.head import MAX_HEAD
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from secretkit.testing.stub.script import Script
 
 __all__ = ["Server", "Settings"]
+
+_ACCEPTING: Final = 8  # turns of the loop; asyncio takes four from a connection to its task
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,15 @@ class Server:
 
     async def down(self) -> None:
         """Refuse new connections and cut the open ones; safe to repeat."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        if server is not None:
+            # A connection that asyncio has accepted, and not given to a task yet, would be left
+            # open by close(): so nothing more is accepted first.
+            for listening in server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+            for _ in range(_ACCEPTING):
+                await asyncio.sleep(0)
+            server.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
