@@ -41,6 +41,7 @@ def federation(session: Session) -> Iterator[Callable[[], int]]:
             return body.replace("organization_id", at)
 
         session.placed = placed
+        session.environ["ANTHROPIC_BASE_URL"] = stub.url  # for the program that is not ours
         yield lambda: stub.count(path="/v1/messages", status=200)
-        assert stub.count(path="/v1/messages", status=200) == 3
-        assert stub.count(path="/v1/oauth/token", status=200) >= 3
+        assert stub.count(path="/v1/messages", status=200) == 4
+        assert stub.count(path="/v1/oauth/token", status=200) >= 4

@@ -109,6 +109,12 @@ def checked_origin(url: str) -> str:
         address = read_address(url)
     except ConfigError as error:
         raise ConfigError(error.args[0], key_path="base_url", hint=error.hint) from None
+    if "?" in url or "#" in url:
+        raise ConfigError(
+            "a base URL has no query and no fragment",
+            key_path="base_url",
+            hint="leave out what stands from ? or # on",
+        )
     if address.scheme != "https" and not _is_loopback(address.host):
         raise ConfigError(
             f"http://{address.host} would carry the identity in clear text",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from datetime import timedelta
 
 from secretkit.broker import Broker
@@ -101,3 +102,6 @@ class Federated:
     def close(self) -> None:
         for one in self._opened:
             one.close()
+        for thread in threading.enumerate():  # a renewal that is under way still asks the stand-in
+            if thread.name == "secretkit-fetch":
+                thread.join(10)

@@ -469,6 +469,8 @@ WRONG = {
     "a workspace of another shape": ({"workspace_id": "main"}, "workspace_id"),
     "http elsewhere": ({"base_url": "http://api.example.org"}, "base_url"),
     "http to the metadata service": ({"base_url": "http://169.254.169.254"}, "base_url"),
+    "a URL with a query": ({"base_url": "https://example.org/?a=b"}, "base_url"),
+    "a URL with a fragment": ({"base_url": "https://example.org/#a"}, "base_url"),
     "a URL with a password": ({"base_url": "https://a:b@example.org"}, "base_url"),
     "an unknown key": ({"rule": "x"}, "rule"),
 }

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from cli.test_entry import talk
 from secretkit.broker import SystemClock
 from secretkit.testing import ClaudeStub
 from secretkit.testing.stub.issuer import TokenIssuer
@@ -152,6 +153,14 @@ def test_a_token_that_may_not_is_exit_code_3_and_an_api_key_2(site):
     assert code == 2
     assert b"API key" in err
     assert ADMIN.encode() not in err
+
+
+def test_the_token_is_asked_for_and_not_shown(site):
+    answers = [(b"(hidden): ", f"{ADMIN}\n".encode())]
+    code, shown = talk(site.home, "federation", "apply", "claude-prod", answers=answers)
+    assert code == 0
+    assert "created" in shown
+    assert ADMIN not in shown
 
 
 def test_without_a_terminal_the_token_must_be_named(site):
