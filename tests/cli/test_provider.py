@@ -255,6 +255,29 @@ def test_a_role_of_aws_says_as_whom_and_until_when(stocked):
         assert role in rows["bedrock"]["lacks"]
 
 
+def test_secrets_manager_says_as_whom_and_shows_no_value(stocked):
+    value = secrets.token_urlsafe(30)
+    with AwsStub(regions=("us-west-2",)) as aws:
+        key = aws.accounts.add_user("reader")
+        aws.secrets.add("app/key", value, region="us-west-2")
+        pair = {"AccessKeyId": key.access_key_id, "SecretAccessKey": key.secret.reveal()}
+        write(stocked.path / "pair", Secret(json.dumps(pair)))
+        stocked.config.write_text(
+            f'[providers.prod]\ntype = "aws-secrets-manager"\nregion = "us-west-2"\n'
+            f'endpoint = "{aws.url()}"\nsts_endpoint = "{aws.url()}"\n'
+            f'source = "file:{stocked.path}/pair"\n'
+            '[credentials.app]\nkind = "opaque"\nsource = ["prod:app/key", "prod:app/none"]\n'
+        )
+        rows, out = answered(stocked, "app")
+    assert list(rows) == ["prod", "prod:app/key", "prod:app/none"]
+    assert f"arn:aws:iam::{ACCOUNT}:user/reader" in rows["prod"]["identity"]
+    assert rows["prod:app/key"]["result"] == "ok"
+    assert rows["prod:app/key"]["version"]
+    assert rows["prod:app/none"]["result"] == "not found"
+    assert value not in out
+    assert pair["SecretAccessKey"] not in out
+
+
 def test_a_provider_that_cannot_say_who_we_are_wants_a_reference(stocked):
     rows, _ = answered(stocked, "env")
     assert rows["env"]["result"] == "the configuration cannot be used"
