@@ -22,6 +22,8 @@ KEYS = {
 }
 MODEL = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 PROFILE = f"arn:aws:bedrock:{EAST}:{ACCOUNT}:inference-profile/us.{MODEL}"
+MANTLE_MODEL = "anthropic.claude-opus-4-7"
+PROJECT = f"arn:aws:bedrock-mantle:{EAST}:{ACCOUNT}:project/default"
 PROFILE_REGIONS = (EAST, "us-east-2", WEST)
 VERSION = "EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE"
 _USERS = {"service": "secretkit/service", "bedrock": "secretkit-bedrock/bedrock"}
@@ -137,6 +139,12 @@ def _bedrock(call: Call) -> Iterator[Request]:
     )
 
 
+def _mantle(call: Call) -> Iterator[Request]:
+    """A call names its model in its body, and the project ``default`` by naming none."""
+    context = {"bedrock-mantle:Model": call.given["model"]}
+    yield Request(action=f"bedrock-mantle:{call.operation}", resource=PROJECT, context=context)
+
+
 _ASKED: dict[str, Callable[[Call], Iterator[Request]]] = {
     "secretsmanager": _secret,
     "ssm": _parameter,
@@ -144,4 +152,5 @@ _ASKED: dict[str, Callable[[Call], Iterator[Request]]] = {
     "iam": _iam,
     "kms": _kms,
     "bedrock-runtime": _bedrock,
+    "bedrock-mantle": _mantle,
 }

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
-from policies import job
 from policies.asked import (
     ACCOUNT,
     EAST,
     KEYS,
-    MODEL,
-    PROFILE,
     WEST,
-    model_arn,
     parameter_arn,
     secret_arn,
     through_parameter_store,
@@ -21,7 +17,6 @@ from policies.asked import (
     user_arn,
 )
 from policies.evaluator import Request, Values
-from policies.job import Desk
 
 Cases = dict[str, Request]
 OTHER = "111122223333"
@@ -237,47 +232,3 @@ def kms_envelope() -> Cases:
         "a second key in the context": given(use, {keys: (name[22:], "more")}),
         **{f"only its two uses: {one}": replace(use, action=one) for one in rest.split()},
     }
-
-
-def bedrock_invoke() -> Cases:
-    invoke, stream = "bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"
-    by, kind = "bedrock:InferenceProfileArn", "bedrock:BearerTokenType"
-    opus = "anthropic.claude-opus-4-1-20250805-v1:0"
-    direct = ask(invoke, model_arn(EAST))
-    through = given(direct, {by: PROFILE})
-    rest = "bedrock:CreateModelInvocationJob bedrock:ApplyGuardrail bedrock:DeleteInferenceProfile"
-    return {
-        "another profile": ask(invoke, PROFILE.replace(MODEL, opus)),
-        "another profile, streamed": ask(stream, PROFILE.replace(MODEL, opus)),
-        "a profile of all regions": ask(invoke, PROFILE.replace("/us.", "/global.")),
-        "the profile of another account": ask(invoke, PROFILE.replace(ACCOUNT, OTHER)),
-        "the profile in another region": ask(invoke, PROFILE.replace(EAST, WEST)),
-        "the model without the profile": direct,
-        "the model through another profile": given(direct, {by: PROFILE.replace("/us.", "/eu.")}),
-        "another model through the profile": replace(through, resource=model_arn(EAST, opus)),
-        **{
-            f"a model like it in {region}": replace(through, resource=model_arn(region, opus))
-            for region in ("us-east-2", WEST)
-        },
-        "a region that is not of the profile": replace(through, resource=model_arn("eu-west-1")),
-        "a model like it of another vendor": replace(
-            through, resource=model_arn(EAST, "amazon.nova-pro-v1:0")
-        ),
-        **each("nothing but calls", rest, PROFILE),
-        **each("nothing but calls of the model", rest, model_arn(EAST), **{by: PROFILE}),
-        "a long-term key": ask("bedrock:CallWithBearerToken", "*", **{kind: "LONG_TERM"}),
-        "a key of no kind": ask("bedrock:CallWithBearerToken", "*"),
-        "a list of models": ask("bedrock:ListFoundationModels", "*", **{kind: "SHORT_TERM"}),
-        "Claude on AWS beside Bedrock": ask("bedrock-mantle:CreateInference", "*"),
-    }
-
-
-Job = tuple[Callable[[Desk], None], Callable[[], Cases]]
-POLICIES: dict[str, Job] = {
-    "broker-read": (job.read_of_the_broker, broker_read),
-    "rotator-secretsmanager": (job.rotation_in_secrets_manager, rotator_secretsmanager),
-    "rotator-iam-keys": (job.rotation_of_access_keys, rotator_iam_keys),
-    "rotator-bedrock-keys": (job.rotation_of_bedrock_keys, rotator_bedrock_keys),
-    "kms-envelope": (job.envelope, kms_envelope),
-    "bedrock-invoke": (job.calls_of_claude, bedrock_invoke),
-}

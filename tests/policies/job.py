@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from policies.asked import EAST, KEYS, PROFILE, VERSION, WEST, Call
+from policies.asked import EAST, KEYS, MANTLE_MODEL, PROFILE, VERSION, WEST, Call
 from providers.aws.world import TIMEOUT, World, document
 from secretkit.broker.clock import SystemClock
 from secretkit.core.message import Reply
@@ -176,3 +176,10 @@ def calls_of_claude(desk: Desk) -> None:
     runtime = desk("bedrock-runtime")
     runtime.invoke_model(modelId=PROFILE, body=b"{}")
     runtime.invoke_model_with_response_stream(modelId=PROFILE, body=b"{}")
+
+
+def calls_of_mantle(desk: Desk) -> None:
+    """boto3 has no such service: POST /anthropic/v1/messages is CreateInference, also streamed."""
+    for stream in (False, True):
+        given = {"model": MANTLE_MODEL, "stream": stream}
+        desk.calls.append(Call("bedrock-mantle", "CreateInference", EAST, given))

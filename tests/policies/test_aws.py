@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from policies.asked import asked
-from policies.case import POLICIES
+from policies.book import POLICIES
 from policies.evaluator import allows
 from policies.job import recorded
 from policies.mutation import narrowed, widened
