@@ -159,7 +159,7 @@ class JwtLogin:
 
     def __init__(
         self,
-        identity: Callable[[], IdentitySource],
+        identity: IdentitySource,
         *,
         method: str,
         role: str,
@@ -191,7 +191,7 @@ class JwtLogin:
 
     def _asserted(self, ref: str, deadline: Deadline) -> Assertion:
         try:
-            return self._identity().assertion(timeout=deadline.left)
+            return self._identity.assertion(timeout=deadline.left)
         except AccessDeniedError as error:  # it is the only way in, so this is a no
             failure: ProviderError = AccessDeniedError(
                 f"{ref}: there is no identity to log in to Vault with: {error}",

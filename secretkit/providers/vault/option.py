@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from secretkit.core.ref import SecretRef
-from secretkit.errors import RefError
+from secretkit.errors import ConfigError, RefError
 from secretkit.providers.vault.approle import ApproleLogin, WrappedSecretId
 from secretkit.providers.vault.iam import IamLogin
 from secretkit.providers.vault.login import (
@@ -17,7 +17,7 @@ from secretkit.providers.vault.login import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from secretkit.ports import IdentitySource, ProviderContext
     from secretkit.providers.options import Options
@@ -84,7 +84,7 @@ def login_of(auth: Options, context: ProviderContext) -> Login:
     if method == "aws":
         return _iam(auth, mount, context)
     role = auth.required("role")
-    identity = _identity(auth, method, context)
+    identity = _identity(auth, context)
     return JwtLogin(identity, method=method, role=role, mount=mount, clock=clock)
 
 
@@ -132,19 +132,14 @@ def _iam(auth: Options, mount: str, context: ProviderContext) -> IamLogin:
     )
 
 
-def _identity(auth: Options, method: str, context: ProviderContext) -> Callable[[], IdentitySource]:
-    """Give what opens the identity on first use: it may need a package that is not installed."""
-    table = auth.table("identity") or {"type": method}
-    if method == "jwt" and "identity" not in auth:
+def _identity(auth: Options, context: ProviderContext) -> IdentitySource:
+    if "identity" not in auth:
         raise auth.wrong("identity", expected='a table such as { type = "spiffe" }')
-    opened: list[IdentitySource] = []
-
-    def open_once() -> IdentitySource:
-        if not opened:
-            opened.append(context.identity(table, _AUDIENCE))
-        return opened[0]
-
-    return open_once
+    try:
+        return context.identity(auth.table("identity"), _AUDIENCE)
+    except ConfigError as error:
+        place = ".".join(filter(None, ("auth.identity", error.key_path)))
+        raise ConfigError(error.args[0], hint=error.hint, key_path=place) from None
 
 
 def _shown(auth: Options, key: str, context: ProviderContext) -> Shown:

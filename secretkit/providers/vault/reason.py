@@ -133,6 +133,12 @@ def _unusable(reply: Reply, ref: str) -> ProviderError:
             "encrypt it anew: bao write transit/rewrap/KEY ciphertext=…, before raising "
             "min_decryption_version",
         )
+    if has_text(reply, "check-and-set parameter required"):
+        return _final(
+            f"{ref}: this mount wants to know which version is written over",
+            ref,
+            "say it: secretkit set REF --expect-version N, 0 for none",
+        )
     if has_text(reply, "unsupported operation", "missing client token"):
         return _final(
             f"{ref}: this path cannot be read like that (HTTP {reply.status})",

@@ -128,6 +128,10 @@ def test_a_mount_that_requires_compare_and_swap_takes_a_field(bao, path):
         provider.write(ref(f"kv/{path}#a"), Secret("1"))
         provider.write(ref(f"kv/{path}#a"), Secret("2"))
         assert document(provider, f"kv/{path}") == {"a": "2"}
+        with pytest.raises(ProviderError, match="which version") as caught:
+            provider.write(ref(f"kv/{path}"), Secret("{}"))
+        assert "--expect-version" in caught.value.hint
+        provider.write(ref(f"kv/{path}"), Secret('{"a": "3"}'), expected_version="2")
     finally:
         bao.write("kv/config", cas_required=False)
 

@@ -309,9 +309,10 @@ def test_kubernetes_has_the_token_reviewed_by_the_cluster(reader, tmp_path):
             asked.append(dict(table))
             return signer
 
-        auth = {"method": "kubernetes", "role": "app"}
+        table = {"type": "kubernetes", "token_file": "/token"}
+        auth = {"method": "kubernetes", "role": "app", "identity": table}
         assert value(provider(reader, auth, identity=identity)) == Secret("the-value")
-        assert asked == [{"type": "kubernetes"}]
+        assert asked == [table]
         assert len(cluster.requests) == 1
 
 
@@ -367,6 +368,8 @@ def test_an_answer_without_a_usable_token_is_an_error_with_a_hint(auth):
         {"method": "jwt", "role": "app"},
         {"method": "jwt", "identity": {"type": "spiffe"}},
         {"method": "kubernetes"},
+        {"method": "kubernetes", "role": "app"},
+        {"method": "jwt", "role": "app", "identity": {"type": "no-such"}},
         {"method": "cert", "certificate": "a.pem"},
         {"method": "aws"},
     ],
