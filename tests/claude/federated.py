@@ -102,6 +102,7 @@ class Federated:
     def close(self) -> None:
         for one in self._opened:
             one.close()
-        for thread in threading.enumerate():  # a renewal that is under way still asks the stand-in
-            if thread.name == "secretkit-fetch":
-                thread.join(10)
+        for _ in range(1000):  # a renewal that is under way still asks the stand-in
+            if all(thread.name != "secretkit-fetch" for thread in threading.enumerate()):
+                return
+            threading.Event().wait(0.01)
