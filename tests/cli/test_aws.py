@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import shutil
 import signal
 import stat
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import Home
+from cli.conftest import BIN, Home
 from integration.test_node_sdk import absent
 from secretkit.testing.aws import ACCOUNT, AwsStub, Trust
 
@@ -263,6 +265,35 @@ def test_provider_test_says_as_whom_and_how(wired):
     assert code == 0
     (row,) = json.loads(out)["sources"]
     assert row["identity"].startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/secretkit (by")
+
+
+def test_a_code_is_asked_for_at_the_terminal_and_nowhere_else(wired, aws):
+    serial = f"arn:aws:iam::{ACCOUNT}:mfa/ada"
+    aws.accounts.add_device(serial, codes=("246810",))
+    with wired.config.open("a") as file:
+        file.write(
+            f'\n[credentials.mfa]\nkind = "aws"\nregion = "us-east-1"\nendpoint = "{aws.url()}"\n'
+            f'source = "file:{wired.path}/pair.json"\nmfa_serial = "{serial}"\n'
+            f'assume_role = {{ role_arn = "{READER}" }}\n'
+        )
+    words = ["provider", "test", "mfa", "--timeout", "30s", "--json"]
+    code, out, _ = wired.run(*words, given=b"246810\n")
+    assert code == 1
+    assert b"nobody is there to be asked" in out
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(wired.cwd)
+        os.execve(str(BIN / "secretkit"), ["secretkit", *words], wired.environ)  # noqa: S606
+    shown = b""
+    with contextlib.suppress(OSError):
+        while more := os.read(terminal, 4096):
+            shown += more
+            if shown.endswith(f"Code of {serial}: ".encode()):
+                os.write(terminal, b"246810\n")
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0, shown
+    assert b"assumed-role/reader" in shown
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ _DENIED: Final = {"AccessDenied", "NotAuthorized", "UnauthorizedOperation", "Opt
 _SIGNATURE: Final = {"SignatureDoesNotMatch", "InvalidSignature"}
 _CLOCK: Final = {"RequestExpired", "RequestTimeTooSkewed"}
 _THROTTLED: Final = {
-    "Throttling", "ThrottledException", "RequestThrottled", "TooManyRequests",
+    "Throttling", "Throttled", "RequestThrottled", "TooManyRequests",
     "RequestLimitExceeded", "SlowDown", "LimitExceeded", "PriorRequestNotComplete",
 }  # fmt: skip
 _FAILING: Final = {"InternalFailure", "InternalServiceError", "InternalServerError",
