@@ -78,7 +78,10 @@ class Ambient(Anew):
                 hint=_EXTRA,
             )
         try:
-            found: Any = Session(profile=self._profile or None).get_credentials()
+            session: Any = Session(profile=self._profile or None)
+            # Else AWS_ENDPOINT_URL_STS takes a web identity's token wherever it says.
+            session.set_config_variable("ignore_configured_endpoint_urls", value=True)
+            found: Any = session.get_credentials()
             frozen: Any = None if found is None else found.get_frozen_credentials()
         except BotoCoreError as error:
             return self._failed(type(error).__name__)

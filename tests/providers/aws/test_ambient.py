@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from secretkit.testing import FaultServer
+
 SCRIPT = """
 import sys
 from datetime import timedelta
@@ -52,6 +54,25 @@ def test_a_profile_with_a_program_gives_its_end(tmp_path: Path) -> None:
     config.write_text(f"[profile dev]\ncredential_process = {program}\n")
     said = ask(tmp_path, profile="dev", AWS_CONFIG_FILE=str(config))
     assert said == f"profile dev: custom-process {ID} 2999-01-01 00:00:00+00:00"
+
+
+def test_an_address_in_the_environment_gets_no_web_identity(tmp_path: Path) -> None:
+    """A proxy that answers nothing shows that STS itself was looked for, without a network."""
+    (tmp_path / "token").write_text("a.web.token")
+    with FaultServer() as evil, FaultServer() as proxy:
+        said = ask(
+            tmp_path,
+            AWS_ENDPOINT_URL=evil.url,
+            AWS_ENDPOINT_URL_STS=evil.url,
+            AWS_WEB_IDENTITY_TOKEN_FILE=str(tmp_path / "token"),
+            AWS_ROLE_ARN="arn:aws:iam::123456789012:role/app",
+            AWS_DEFAULT_REGION="us-east-1",
+            AWS_MAX_ATTEMPTS="1",
+            HTTPS_PROXY=proxy.url,
+        )
+        assert evil.connections == 0
+        assert proxy.connections
+    assert said.startswith("ProviderError aws:x: default")
 
 
 def test_a_program_s_messages_are_not_shown(tmp_path: Path) -> None:
