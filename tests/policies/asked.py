@@ -24,6 +24,7 @@ MODEL = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 PROFILE = f"arn:aws:bedrock:{EAST}:{ACCOUNT}:inference-profile/us.{MODEL}"
 MANTLE_MODEL = "anthropic.claude-opus-4-7"
 PROJECT = f"arn:aws:bedrock-mantle:{EAST}:{ACCOUNT}:project/default"
+WORKSPACE = f"arn:aws:aws-external-anthropic:{EAST}:{ACCOUNT}:workspace/wrkspc_01EXAMPLE"
 PROFILE_REGIONS = (EAST, "us-east-2", WEST)
 VERSION = "EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE"
 _USERS = {"service": "secretkit/service", "bedrock": "secretkit-bedrock/bedrock"}
@@ -145,6 +146,11 @@ def _mantle(call: Call) -> Iterator[Request]:
     yield Request(action=f"bedrock-mantle:{call.operation}", resource=PROJECT, context=context)
 
 
+def _claude(call: Call) -> Iterator[Request]:
+    """https://platform.claude.com/docs/en/api/claude-platform-on-aws-iam-actions."""
+    yield Request(action=f"{call.service}:{call.operation}", resource=WORKSPACE)
+
+
 _ASKED: dict[str, Callable[[Call], Iterator[Request]]] = {
     "secretsmanager": _secret,
     "ssm": _parameter,
@@ -153,4 +159,5 @@ _ASKED: dict[str, Callable[[Call], Iterator[Request]]] = {
     "kms": _kms,
     "bedrock-runtime": _bedrock,
     "bedrock-mantle": _mantle,
+    "aws-external-anthropic": _claude,
 }

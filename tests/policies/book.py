@@ -15,4 +15,5 @@ POLICIES: dict[str, Job] = {
     "kms-envelope": (job.envelope, case.kms_envelope),
     "bedrock-invoke": (job.calls_of_claude, model_case.bedrock_invoke),
     "bedrock-mantle-invoke": (job.calls_of_mantle, model_case.bedrock_mantle_invoke),
+    "claude-on-aws-invoke": (job.calls_on_aws, model_case.claude_on_aws_invoke),
 }

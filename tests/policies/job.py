@@ -183,3 +183,9 @@ def calls_of_mantle(desk: Desk) -> None:
     for stream in (False, True):
         given = {"model": MANTLE_MODEL, "stream": stream}
         desk.calls.append(Call("bedrock-mantle", "CreateInference", EAST, given))
+
+
+def calls_on_aws(desk: Desk) -> None:
+    """Nor this one: POST /v1/messages, streamed or not, and /v1/messages/count_tokens."""
+    for operation in ("CreateInference", "CountTokens"):
+        desk.calls.append(Call("aws-external-anthropic", operation, EAST, {}))

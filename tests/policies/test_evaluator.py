@@ -90,6 +90,7 @@ def test_resources_have_wildcards_and_case(pattern, fits):
         ("ArnLike", "arn:aws:iam::*:role/x", "arn:aws:iam::1:role/x", True),
         ("ArnLike", "arn:aws:*", "arn:aws:iam::1:role/x", False),
         ("ArnLike", "arn:aws:iam::*:x", "arn:aws:iam::1:2:x", False),
+        ("ArnLike", "iam:*", "iam:x", False),
         ("ArnEquals", "arn:aws:iam::1:role/*", "arn:aws:iam::1:role/a:b", True),
         ("ArnNotLike", "arn:aws:iam::1:*", "arn:aws:iam::2:x", True),
         ("ArnNotEquals", "arn:aws:iam::1:*", "arn:aws:iam::1:x", False),

@@ -51,6 +51,7 @@ def rotator_kv(worker):
     assert worker.fetch(str(ref)).secret == Secret("next")
     assert after.version != before
     worker.ask("POST", "secret/destroy/secretkit/rotated/claude", versions=[int(before)])
+    worker.ask("POST", "secret/destroy/secretkit/rotated/claude-pending", versions=[1])
     renewed(worker, str(ref))
 
 
