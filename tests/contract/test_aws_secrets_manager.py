@@ -7,11 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
-import boto3
 import pytest
-from botocore.config import Config
-from moto.server import ThreadedMotoServer
 
+from providers.aws.motoed import PAIR, client, moto_server
 from providers.aws.world import document
 from secretkit.core.credential import AwsCredentials
 from secretkit.core.ref import SecretRef
@@ -60,11 +58,8 @@ class TestSecretsManager(ProviderContract):
 
 @pytest.fixture(scope="module")
 def moto_url() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as url:
+        yield url
 
 
 class TestOverMoto(ProviderContract):
@@ -73,23 +68,14 @@ class TestOverMoto(ProviderContract):
     @pytest.fixture(autouse=True)
     def _place(self, moto_url: str) -> Iterator[None]:
         self.url = moto_url
-        self.pair = AwsCredentials("AKIDEXAMPLE", Secret("m" * 30))
-        self.client = boto3.client(
-            "secretsmanager",
-            region_name=REGION,
-            endpoint_url=moto_url,
-            aws_access_key_id="AKIDEXAMPLE",
-            aws_secret_access_key="m" * 30,
-            config=Config(ignore_configured_endpoint_urls=True, proxies={}),
-        )
         self.names: set[str] = set()
-        yield
-        for name in self.names:
-            self.client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-        self.client.close()
+        with client("secretsmanager", moto_url) as self.client:
+            yield
+            for name in self.names:
+                self.client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
     def make_provider(self) -> SecretsManagerProvider:
-        return opened(self.url, self.pair)
+        return opened(self.url, PAIR)
 
     def put(self, name: str, value: str) -> None:
         if name in self.names:
