@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from typing import TYPE_CHECKING, Final
 
 from secretkit.core.credential import check_header_value
@@ -28,6 +27,8 @@ _OK: Final = 200
 class WrappedSecretId:
     """Unwraps a secret id once and keeps it in memory, until another wrapping token is shown.
 
+    Used by one thread at a time: the token keeper's, which logs in.
+
     The wrapping token's path is looked at first: one that somebody else made for another purpose is
     not unwrapped (https://developer.hashicorp.com/vault/docs/concepts/response-wrapping).
     """
@@ -36,7 +37,6 @@ class WrappedSecretId:
         self._shown = wrapping
         self._clock = clock
         self._path = re.compile(rf"auth/{re.escape(mount)}/role/[^/]+/secret-id")
-        self._lock = threading.Lock()
         self._opened: tuple[Secret, Secret] | None = None
 
     def read(self, client: Client, *, ref: str, deadline: Deadline) -> Secret:
@@ -47,10 +47,9 @@ class WrappedSecretId:
         """
         wrapping = self._shown.read(ref=ref, deadline=deadline)
         check_header_value(wrapping, what="a wrapping token")
-        with self._lock:
-            if self._opened is None or self._opened[0] != wrapping:
-                self._opened = wrapping, self._unwrapped(client, wrapping, ref, deadline)
-            return self._opened[1]
+        if self._opened is None or self._opened[0] != wrapping:
+            self._opened = wrapping, self._unwrapped(client, wrapping, ref, deadline)
+        return self._opened[1]
 
     def _unwrapped(self, client: Client, wrapping: Secret, ref: str, deadline: Deadline) -> Secret:
         reply = client.ask(

@@ -8,7 +8,6 @@ carry the answer. So hvac only writes the request here, and no frame of it is le
 from __future__ import annotations
 
 import json
-import threading
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -37,7 +36,6 @@ class Client:
         self.address = address.rstrip("/")
         self.namespace = namespace
         self._transport = transport
-        self._lock = threading.Lock()
         self._hvac: Any = None
 
     def ask(
@@ -85,10 +83,10 @@ class Client:
         return unwell(health, ref=ref, now=now)
 
     def _writer(self, ref: str) -> Any:  # noqa: ANN401 - hvac has no types
-        with self._lock:
-            if self._hvac is None:
-                self._hvac = _opened(ref, self.address)
-            return self._hvac
+        # Without a lock, which a fork could leave locked: two of them do no harm.
+        if self._hvac is None:
+            self._hvac = _opened(ref, self.address)
+        return self._hvac
 
 
 def _opened(ref: str, address: str) -> Any:  # noqa: ANN401 - hvac has no types

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import re
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from secretkit.core.secret import Secret
-from secretkit.errors import ProviderError, RefError, SecretError, SecretNotFoundError
+from secretkit.errors import (
+    ProviderError,
+    ProviderTimeoutError,
+    RefError,
+    SecretError,
+    SecretNotFoundError,
+)
 from secretkit.ports import Fetched, StoredVersion
 from secretkit.providers.contents import field_of, no_version
 from secretkit.providers.vault.kv_document import (
@@ -28,6 +35,7 @@ from secretkit.providers.vault.mount import KV_2
 from secretkit.providers.vault.reason import document, has_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
 
     from secretkit.core.ref import SecretRef
     from secretkit.providers.deadline import Deadline
@@ -99,7 +107,7 @@ class KvStore:
             raise RefError(
                 f"{ref}: a version cannot be written", hint="leave out the part from '@' on"
             )
-        with self._writing:
+        with self._turn(ref, deadline):
             current = self._current(ref, mount, expected, deadline)
             if expected is not None and current is not None and expected != current.version:
                 raise conflict(ref)
@@ -120,7 +128,7 @@ class KvStore:
                 f"{ref}: one version cannot be deleted here",
                 hint="bao kv destroy -versions=N PATH does that",
             )
-        with self._writing:
+        with self._turn(ref, deadline):
             current = self._read(ref, mount, deadline)
             field_of(current.secret, ref=ref)
             rest = Secret("{}") if ref.field is None else changed(current.secret, ref, None)
@@ -144,6 +152,18 @@ class KvStore:
                 else:
                     found += self._stored(folder + key, mount, ref, deadline)
         return found
+
+    @contextmanager
+    def _turn(self, ref: SecretRef, deadline: Deadline) -> Iterator[None]:
+        """Write one after the other; a lock that a fork left locked costs the deadline."""
+        if not self._writing.acquire(timeout=deadline.seconds):
+            raise ProviderTimeoutError(
+                f"{ref}: another write took too long", ref=str(ref), hint="try again"
+            )
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def _listed(self, folder: str, mount: Mount, ref: str, deadline: Deadline) -> list[str]:
         engine = "v2" if mount.engine == KV_2 else "v1"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -71,8 +70,7 @@ class Mounts:
         self._session = session
         self._mount = mount
         self._stated = _VERSIONS.get(kv_version, "")
-        self._lock = threading.Lock()
-        self._known: list[Mount] = []
+        self._known: tuple[Mount, ...] = ()
 
     def find(self, ref: SecretRef, *, deadline: Deadline) -> Mount:
         """Give the mount that serves ``ref``.
@@ -84,19 +82,17 @@ class Mounts:
         path = checked_path(ref)
         if self._stated:
             return self._stated_for(ref)
-        with self._lock:
-            known = next((one for one in self._known if _is_in(path, one)), None)
+        known = next((one for one in self._known if _is_in(path, one)), None)
         if known is not None:
             return known
         found = self._asked(path, str(ref), deadline)
-        with self._lock:
-            self._known = [*(one for one in self._known if one.path != found.path), found]
+        # Replaced whole, without a lock: what is lost in a race is asked for again.
+        self._known = (*(one for one in self._known if one.path != found.path), found)
         return found
 
     def forget(self, mount: Mount) -> None:
         """Ask again next time: what was mounted there may be another engine by now."""
-        with self._lock:
-            self._known = [one for one in self._known if one != mount]
+        self._known = tuple(one for one in self._known if one != mount)
 
     def stores(self, *, ref: str, deadline: Deadline) -> Sequence[Mount]:
         """Give the KV mounts to list: the stated one, or all that the token may see."""
