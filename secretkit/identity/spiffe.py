@@ -2,40 +2,50 @@
 
 https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE_Workload_API.md
 
-Each call opens a channel of its own and closes it: 2 to 4 ms here. gRPC's threads do not survive a
-fork; with no channel kept, a forked child starts afresh (measured with grpcio 1.85: parent and
-children answer). The client library's ``JwtSource`` is not used, since it keeps tokens.
+Each question is a process of its own (:mod:`secretkit.identity.agent`), a quarter of a second.
+gRPC is not in ours: its threads do not survive a fork, and with its handlers for one about 1 in 10
+programs that fork failed or hung, also with every channel closed before (measured with grpcio
+1.85). A process is ended at the deadline, whatever hangs in it. The client library's ``JwtSource``
+is not used, since it keeps tokens.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import json
+import os
+import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from secretkit.core.record import record
+from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
 from secretkit.errors import (
     AccessDeniedError,
     ProviderError,
     ProviderTimeoutError,
     ProviderUnavailableError,
+    SecretError,
 )
+from secretkit.providers.child import Child
+from secretkit.providers.deadline import Deadline
 from secretkit.providers.options import Options
+from secretkit.providers.running import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime, timedelta
-
-    from spiffe import WorkloadApiClient, X509Svid
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
 
     from secretkit.identity.source import Issuing
     from secretkit.ports import ProviderContext
+    from secretkit.providers.child import Ended
 
 __all__ = ["SpiffeIdentity", "WorkloadApi", "X509Identity", "open_spiffe"]
 
 T = TypeVar("T")
 _SOCKET: Final = "SPIFFE_ENDPOINT_SOCKET"
-_INSTALL: Final = 'pip install "secretkit[spiffe]"'
+_REF: Final = SecretRef("spiffe", "svid")
+_running: Final = Running()
 
 
 @record(kw_only=True, hidden=("key",))
@@ -50,7 +60,7 @@ class X509Identity:
 
 
 class WorkloadApi:
-    """Asks one Workload API. Thread-safe, fork-safe; keeps nothing."""
+    """Asks one Workload API. Thread-safe; a program may fork at any time. Keeps nothing."""
 
     ref = "spiffe"
 
@@ -68,44 +78,44 @@ class WorkloadApi:
             ProviderTimeoutError: if no answer came in time.
             ProviderError: for any other answer.
         """
-        with self._client() as client:
-            found = self._told(_jwt, client, audience, spiffe_id, timeout.total_seconds())
+        found = self._asked(_token, "jwt", timeout, audience, spiffe_id)
         if isinstance(found, Secret):
             return found
         raise found
 
     def x509(self, *, timeout: timedelta) -> X509Identity:
         """Ask for the default X.509-SVID and its trust domain's authorities; raises as above."""
-        with self._client() as client:
-            found = self._told(_x509, client, timeout.total_seconds())
+        found = self._asked(_x509, "x509", timeout)
         if isinstance(found, X509Identity):
             return found
         raise found
 
-    @contextmanager
-    def _client(self) -> Iterator[WorkloadApiClient]:
-        try:
-            from spiffe import WorkloadApiClient  # noqa: PLC0415 - 150 ms: gRPC
-            from spiffe.errors import ArgumentError  # noqa: PLC0415 - see above
-        except ImportError:
-            raise ProviderUnavailableError(
-                f"{self.ref}: the package spiffe is not installed", ref=self.ref, hint=_INSTALL
-            ) from None
+    def _asked(
+        self, read: Callable[[Any], T], kind: str, timeout: timedelta, *more: str
+    ) -> T | ProviderError:
+        """Return errors: what is read holds the token."""
+        deadline = Deadline(timeout, clock=self._context.clock)
         socket = self._address()
+        argv = (kind, socket, str(max(deadline.seconds, 0.001)), *more)
         try:
-            client = WorkloadApiClient(socket)
-        except ArgumentError:
-            client = None
-        if client is None:
-            raise ProviderUnavailableError(
-                f"{self.ref}: there is no Workload API at {socket}",
-                ref=self.ref,
-                hint="see that the agent runs, and that its socket is mounted here",
+            program = _running.start(
+                [sys.executable, "-P", "-m", "secretkit.identity.agent", *argv],
+                cwd="/",
+                env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
+        except OSError as error:
+            text = f"{self.ref}: Python cannot be started to ask the agent ({error.strerror})"
+            return ProviderUnavailableError(text, ref=self.ref, hint=f"look at {sys.executable}")
+        ended = Child(program).collect(deadline=deadline, ref=_REF, newline="keep")
+        if ended.problem == "timeout":
+            return self._error("DEADLINE_EXCEEDED", socket)
+        document = _document(ended)
+        if "code" in document:
+            return self._error(str(document["code"]), socket)
         try:
-            yield client
-        finally:
-            client.close()
+            return read(document)
+        except (KeyError, TypeError, ValueError, SecretError):
+            return self._error("no SVID", socket)
 
     def _address(self) -> str:
         socket = self._socket or self._context.environ.get(_SOCKET, "")
@@ -117,27 +127,30 @@ class WorkloadApi:
             )
         return f"unix://{socket}" if socket.startswith("/") else socket
 
-    def _told(self, ask: Callable[..., T], *asked: object) -> T | ProviderError:
-        """Return errors: what the client raises may hold the token."""
-        try:
-            return ask(*asked)
-        except Exception as error:  # noqa: BLE001 - the client wraps whatever it meets
-            return self._error(error)
-
-    def _error(self, error: BaseException | None) -> ProviderError:
-        code = inner = ""
-        while error is not None and not code:
-            told = getattr(error, "code", None)
-            code = str(getattr(told(), "name", "")) if callable(told) else ""
-            inner, error = type(error).__name__, error.__cause__
-        kind, text, hint = _CODES.get(code, (ProviderError, _UNFIT.format(code or inner), _LOOK))
-        made = kind(f"{self.ref}: {text}", ref=self.ref, hint=hint)
+    def _error(self, code: str, socket: str) -> ProviderError:
+        kind, text, hint = _CODES.get(code, (ProviderError, _UNFIT.format(code), _LOOK))
+        made = kind(f"{self.ref}: {text.format(socket=socket)}", ref=self.ref, hint=hint)
         if code in _FINAL:
             made.retryable = False
         return made
 
 
 _CODES: Final[Mapping[str, tuple[type[ProviderError], str, str]]] = {
+    "FAILED": (
+        ProviderUnavailableError,
+        f"the program that asks the agent failed ({sys.executable})",
+        "run it by hand: python -m secretkit.identity.agent x509 unix:///PATH 5",
+    ),
+    "NOT_INSTALLED": (
+        ProviderUnavailableError,
+        "the package spiffe is not installed",
+        'pip install "secretkit[spiffe]"',
+    ),
+    "NO_SOCKET": (
+        ProviderUnavailableError,
+        "there is no Workload API at {socket}",
+        "see that the agent runs, and that its socket is mounted here",
+    ),
     "PERMISSION_DENIED": (
         AccessDeniedError,
         "no registration entry fits this process, so it has no identity",
@@ -202,31 +215,23 @@ def open_spiffe(
     return SpiffeIdentity(workload, audience=wanted, spiffe_id=spiffe_id), wanted
 
 
-def _jwt(client: WorkloadApiClient, audience: str, spiffe_id: str, seconds: float) -> Secret:
-    from spiffe import SpiffeId  # noqa: PLC0415 - gRPC
+def _document(ended: Ended) -> dict[str, Any]:
+    """Give what the program printed; one that failed is a code, too."""
+    if ended.code or ended.problem or not isinstance(ended.output, Secret):
+        return {"code": "FAILED"}
+    found = json.loads(ended.output.reveal())
+    return found if isinstance(found, dict) else {}
 
-    subject = SpiffeId(spiffe_id) if spiffe_id else None
-    return Secret(client.fetch_jwt_svid({audience}, subject=subject, timeout=seconds).token)
+
+def _token(document: dict[str, Any]) -> Secret:
+    return Secret(document["token"])
 
 
-def _x509(client: WorkloadApiClient, seconds: float) -> X509Identity:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - loads OpenSSL
-
-    pem = serialization.Encoding.PEM
-    found = client.fetch_x509_context(timeout=seconds)
-    svid: X509Svid = found.default_svid
-    bundle: Any = found.x509_bundle_set.get_bundle_for_trust_domain(svid.spiffe_id.trust_domain)
+def _x509(document: dict[str, Any]) -> X509Identity:
     return X509Identity(
-        subject=str(svid.spiffe_id),
-        expires_at=svid.leaf.not_valid_after_utc,
-        chain="".join(one.public_bytes(pem).decode() for one in svid.cert_chain),
-        key=Secret(
-            svid.private_key.private_bytes(
-                pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            ).decode()
-        ),
-        authorities="".join(
-            one.public_bytes(pem).decode()
-            for one in sorted(bundle.x509_authorities, key=lambda one: one.serial_number)
-        ),
+        subject=document["subject"],
+        expires_at=datetime.fromtimestamp(document["expires_at"], tz=UTC),
+        chain=document["chain"],
+        key=Secret(document["key"]),
+        authorities=document["authorities"],
     )

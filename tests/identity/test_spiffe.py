@@ -1,7 +1,11 @@
 """SVIDs from a Workload API: errors told apart, forks, and both kinds."""
 
+import socket
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -185,3 +189,37 @@ def test_a_forked_child_and_its_parent_can_both_ask(agent):
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, f"{ID}\n"), done.stderr
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 200 OK\r\n\r\n" * 100], ids=["nothing", "HTTP/1"])
+def test_what_is_no_agent_costs_the_deadline(tmp_path_factory, says):
+    path = tmp_path_factory.mktemp("w") / "a.sock"
+    over = threading.Event()
+
+    def speak():
+        while not over.is_set():
+            try:
+                line, _ = door.accept()
+            except TimeoutError:
+                continue
+            with line, suppress(OSError):
+                line.sendall(says)
+                over.wait(5)
+
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(path))
+        door.listen()
+        door.settimeout(0.05)
+        thread = threading.Thread(target=speak)
+        thread.start()
+        try:
+            table = {"type": "spiffe", "socket": str(path)}
+            identity = open_identity(table, audience="vault", context=provider_context())
+            start = time.monotonic()
+            with pytest.raises((ProviderTimeoutError, ProviderUnavailableError)) as caught:
+                identity.assertion(timeout=timedelta(seconds=0.3))
+            assert time.monotonic() - start < 0.8
+            assert caught.value.hint
+        finally:
+            over.set()
+            thread.join(10)
