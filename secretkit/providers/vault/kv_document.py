@@ -11,6 +11,7 @@ from secretkit.core.secret import Secret
 from secretkit.errors import ProviderError, SecretError
 from secretkit.providers.vault.mount import KV_2
 from secretkit.providers.vault.reason import document
+from secretkit.providers.vault.value import wrapped_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,10 @@ def read_document(reply: Reply, ref: str, *, nested: bool) -> Current | Provider
             ref=ref,
             hint="look whether kv_version says which version the mount has",
         )
-    return Current(secret=Secret(json.dumps(data)), version=str(version))
+    secret = wrapped_json(data, ref=ref)
+    if isinstance(secret, ProviderError):
+        return secret
+    return Current(secret=secret, version=str(version))
 
 
 def writing(path: str, whole: Secret, mount: Mount, cas: str | None) -> Callable[[Any], Any]:

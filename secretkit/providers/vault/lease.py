@@ -6,7 +6,6 @@ earlier of both (https://developer.hashicorp.com/vault/docs/concepts/lease).
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from secretkit.errors import AccessDeniedError, ProviderError, SecretError, Secr
 from secretkit.ports import Fetched
 from secretkit.providers.contents import field_of, no_version
 from secretkit.providers.vault.reason import document, has_text
+from secretkit.providers.vault.value import wrapped_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,8 +177,11 @@ def _made(reply: Reply, ref: str) -> _Made | ProviderError:
             f"{ref}: the answer's lease has no usable id", ref=ref, hint="this is no Vault"
         )
     seconds = _seconds(answer.get("lease_duration") if lease_id else data.get("ttl"))
+    secret = wrapped_json(data, ref=ref)
+    if isinstance(secret, ProviderError):
+        return secret
     return _Made(
-        secret=Secret(json.dumps(data)),
+        secret=secret,
         seconds=seconds or 0,
         ends_at=_moment(data.get("expiration")),
         lease_id=lease_id,

@@ -213,3 +213,16 @@ def test_a_value_too_large_for_a_request_is_refused_without_a_trace_of_it(bao):
     with pytest.raises(Exception, match="too large") as caught:
         opened(bao).write(SecretRef.parse("vault:kv/large#key"), Secret(large))
     assert_no_trace(caught.value, CANARY)
+
+
+@pytest.mark.parametrize("ref", [READ, LEASE], ids=["kv", "lease"])
+def test_a_document_too_large_for_a_secret_is_refused_without_a_trace_of_it(server, ref):
+    large = {"key": CANARY, "other": "\N{SNOWMAN}" * 200_000}  # JSON escapes double its size
+    body = {"data": {"data": large, "metadata": {"version": 1}} if ref == READ else large}
+    given = ok(json=json.dumps(body, ensure_ascii=False).encode())
+    server.play(given, path="/v1/kv/data/app")
+    server.play(given, path="/v1/database/creds/app")
+    provider = made(server, **({"kv_version": "2"} if ref == READ else {}))
+    with pytest.raises(ProviderError, match="too large") as caught:
+        provider.fetch(ref, timeout=WAIT)
+    assert_no_trace(caught.value, CANARY)
