@@ -342,7 +342,9 @@ def is_running(pid) -> bool:
     return True
 
 
-@pytest.mark.parametrize("words", [("token", "claude"), ("get", "slow:-")], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [("token", "claude"), ("get", "slow:-"), ("provider", "test")], ids=" ".join
+)
 def test_an_interrupt_while_a_store_hangs_ends_at_once_with_its_program(stocked, words):
     stocked.config.write_text(
         '[providers.slow]\ntype = "command"\nargv = ["sleep", "60"]\n'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from secretkit.cli.probe import Exchanged, Reference, Store, row_of
 from secretkit.cli.session import Session
 from secretkit.config.schema import Config, CredentialConfig
 from secretkit.core.credential import Opaque
+from secretkit.core.freshness import LeasePolicy
 from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
 from secretkit.errors import AccessDeniedError, ProviderError
@@ -61,10 +63,11 @@ class Careless(MemoryProvider):
         raise ValueError("hunter2" + "hunter2")
 
 
-def session_over(provider, tmp_path, kind="opaque"):
+def session_over(provider, tmp_path, kind="opaque", **policy):
     provider.set("key", "value" + "-of-a-key")
     ref = SecretRef.parse("memory:key")
-    config = Config(credentials={"db": CredentialConfig(name="db", kind=kind, sources=(ref,))})
+    table = CredentialConfig(name="db", kind=kind, sources=(ref,))
+    config = Config(credentials={"db": table}, policy=LeasePolicy(**policy))
     session = Session()
     session._toolkit = Toolkit(
         config, environ={"HOME": str(tmp_path)}, providers={"memory": provider}
@@ -120,6 +123,28 @@ def test_what_third_party_code_fails_with_is_not_shown(tmp_path):
     session = session_over(Careless(), tmp_path)
     row = row_of(Store(name="memory"), session)
     assert (row["result"], row["lacks"]) == ("defect", "it failed with ValueError")
+    session.close()
+
+
+class Hanging(MemoryProvider):
+    """Third-party code that knows no deadline."""
+
+    def __init__(self):
+        super().__init__()
+        self.free = threading.Event()
+
+    def fetch(self, ref, *, timeout):
+        self.free.wait(60)
+        return super().fetch(ref, timeout=timeout)
+
+
+def test_a_provider_that_keeps_no_deadline_does_not_hold_the_command(tmp_path, clock):
+    provider = Hanging()
+    session = session_over(provider, tmp_path, fetch_timeout=timedelta(seconds=0.2))
+    row = row_of(Reference(ref=SecretRef.parse("memory:key")), session)
+    assert row["result"] == "the store did not answer in time"
+    assert 0.2 <= row["seconds"] < 5
+    provider.free.set()
     session.close()
 
 
