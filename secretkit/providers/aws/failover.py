@@ -97,8 +97,8 @@ class Regions:
 
         held = self._held(ref, deadline)
         found = send(held)
-        if isinstance(found, Reply) and self._refusal(found).is_stale:
-            self._credentials.refuse(held)
+        if isinstance(found, Reply) and (over := self._refusal(found)).is_stale:
+            (self._credentials.expire if over.is_expired else self._credentials.refuse)(held)
             found = send(self._held(ref, deadline))
         if isinstance(found, ProviderError):
             return found, True

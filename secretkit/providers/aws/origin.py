@@ -78,13 +78,18 @@ class Leased:
         self.method = f"credential {name}"
 
     def refuse(self, credentials: AwsCredentials) -> None:
-        """Have the source give others, or say that it has none."""
+        """Have the next answer be others, or that there are none; a new pair may work later."""
         self._refused = credentials
 
     def credentials(self, *, timeout: timedelta) -> AwsCredentials:
         """Acquire it anew."""
+        over, self._refused = self._refused, None
+
+        def refused(secret: Secret) -> bool:
+            return over is not None and secret == over.secret
+
         try:
-            acquired = self._source.acquire(timeout=timeout, refused=self._is_refused)
+            acquired = self._source.acquire(timeout=timeout, refused=refused)
         except ProviderError as error:
             raise relabelled(error, ref=self._ref) from None
         if not isinstance(acquired.credential, AwsCredentials):
@@ -94,15 +99,12 @@ class Leased:
             )
         return acquired.credential
 
-    def _is_refused(self, secret: Secret) -> bool:
-        return self._refused is not None and secret == self._refused.secret
-
 
 class Kept:
     """Keeps credentials that have an end for 0.6 of their life; others are asked for each time.
 
     Who waits while another thread asks, waits no longer than its own timeout. A forked child asks
-    for itself.
+    for itself. What AWS calls expired is never given again, whoever still has it.
     """
 
     def __init__(self, origin: Origin, *, ref: str, clock: Clock) -> None:
@@ -112,6 +114,7 @@ class Kept:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._held: AwsCredentials | None = None
+        self._expired: AwsCredentials | None = None
         self._until = 0.0
 
     @property
@@ -146,6 +149,11 @@ class Kept:
             self._held = None
         self._origin.refuse(credentials)
 
+    def expire(self, credentials: AwsCredentials) -> None:
+        """Refuse these for good: AWS says that their session is over."""
+        self._expired = credentials
+        self.refuse(credentials)
+
     def _fresh(self) -> AwsCredentials | None:
         held = self._held
         if held is None or held.expires_at is None or self._clock.monotonic() >= self._until:
@@ -153,6 +161,12 @@ class Kept:
         return held if self._clock.now() < held.expires_at else None
 
     def _keep(self, found: AwsCredentials) -> AwsCredentials:
+        if self._expired is not None and found.secret == self._expired.secret:
+            raise ProviderError(
+                f"{self._ref}: {self.method} still gives credentials that AWS calls expired",
+                ref=self._ref,
+                hint="renew them where they come from, for example: aws sso login",
+            )
         if found.expires_at is not None:
             life = (found.expires_at - self._clock.now()).total_seconds()
             self._until = self._clock.monotonic() + life * _PART

@@ -32,7 +32,8 @@ _WHO: Final = re.compile(
     r"([a-z0-9-]{1,40}:[A-Za-z]{1,60})",
     re.ASCII,
 )
-_STALE: Final = {"ExpiredToken", "InvalidClientTokenId", "UnrecognizedClient", "InvalidAccessKeyId"}
+_EXPIRED: Final = "ExpiredToken"
+_STALE: Final = {_EXPIRED, "InvalidClientTokenId", "UnrecognizedClient", "InvalidAccessKeyId"}
 _DENIED: Final = {"AccessDenied", "NotAuthorized", "UnauthorizedOperation", "OptInRequired"}
 _SIGNATURE: Final = {"SignatureDoesNotMatch", "InvalidSignature"}
 _CLOCK: Final = {"RequestExpired", "RequestTimeTooSkewed"}
@@ -67,6 +68,11 @@ class Refusal:
     def is_stale(self) -> bool:
         """Whether the credentials that signed are over or unknown: fresh ones may be taken."""
         return self.code in _STALE
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether they are over by the time that has passed: nothing was forbidden."""
+        return self.code == _EXPIRED
 
     @property
     def is_failing(self) -> bool:
@@ -126,6 +132,12 @@ def explained(
             ref=ref,
             hint=hint or "it is asked again later",
             retry_after=refusal.wait,
+        )
+    if refusal.is_expired:  # a session of their own may last: what is held is not dropped
+        return ProviderError(
+            f"{ref}: {what} says that who asks has expired credentials ({shown})",
+            ref=ref,
+            hint="renew them where they come from, for example: aws sso login",
         )
     denied = key in meanings.denied or code in _DENIED | _STALE | _SIGNATURE
     if denied or refusal.status in {401, 403}:

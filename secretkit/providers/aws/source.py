@@ -140,8 +140,10 @@ class AwsSource:
         first = self._steps[0]
         found = first.assume(start, deadline)
         if isinstance(found, Refusal) and found.is_stale:
-            self._origin.refuse(start)
-            found = first.assume(self._origin.credentials(timeout=deadline.left), deadline)
+            (self._origin.expire if found.is_expired else self._origin.refuse)(start)
+            other = self._origin.credentials(timeout=deadline.left)
+            if other.secret != start.secret:
+                found = first.assume(other, deadline)
         return first.taken(found), self._steps[1:]
 
 

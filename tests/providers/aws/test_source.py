@@ -18,6 +18,7 @@ from providers.aws.world import (
     Held,
     Minting,
     World,
+    document,
 )
 from secretkit.core.credential import ApiKey, AwsCredentials
 from secretkit.core.secret import Secret
@@ -197,8 +198,34 @@ def test_a_base_that_ended_is_renewed_once(world: World) -> None:
     assert held.asked == 2
     world.aws.accounts.expire(new.access_key_id)
     before = world.aws.count("sts:AssumeRole")
+    for _ in range(3):  # what is expired is shown to AWS once, and denies no session in hand
+        error = failing(source)
+        assert not isinstance(error, AccessDeniedError)
+        assert "expired" in str(error)
+    assert world.aws.count("sts:AssumeRole") == before + 1
+
+
+def test_an_expired_pair_in_a_store_is_used_once(world: World) -> None:
+    role = world.aws.accounts.role(READER)
+    assert role is not None
+    session = world.aws.accounts.start_session(role, name="base", duration=timedelta(hours=1))
+    world.store.set("pair", document(session.credentials))
+    source = world.open(assume_role={"role_arn": SECOND})
+    world.aws.accounts.expire(session.credentials.access_key_id)
+    for _ in range(2):
+        error = failing(source)
+        assert not isinstance(error, AccessDeniedError)
+        assert "aws sso login" in error.hint
+    assert world.aws.count("sts:AssumeRole") == 1
+
+
+def test_a_pair_that_aws_does_not_know_yet_works_once_it_does(world: World) -> None:
+    world.sources["hub"] = world.open()
+    source = world.open(base="hub", assume_role={"role_arn": READER})
+    world.aws.faults.add(Fault(action="sts:AssumeRole", code="InvalidClientTokenId", status=403))
     assert isinstance(failing(source), AccessDeniedError)
-    assert world.aws.count("sts:AssumeRole") == before + 2
+    assert world.aws.count("sts:AssumeRole") == 1  # the same pair is not sent again at once
+    acquired(source)
 
 
 def test_a_base_that_keeps_its_session_gives_another_once_it_is_over(world: World) -> None:
