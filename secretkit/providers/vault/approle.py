@@ -9,7 +9,7 @@ from secretkit.core.credential import check_header_value
 from secretkit.core.secret import Secret
 from secretkit.errors import AccessDeniedError, ProviderError, SecretError
 from secretkit.providers.vault.login import granted
-from secretkit.providers.vault.reason import document, login_refused
+from secretkit.providers.vault.reason import inner, login_refused
 
 if TYPE_CHECKING:
     from secretkit.core.message import Reply
@@ -58,7 +58,7 @@ class WrappedSecretId:
             deadline=deadline,
         )
         self._check(reply, ref)
-        made_by = (document(reply, ref=ref).get("data") or {}).get("creation_path")
+        made_by = inner(reply, "data", ref=ref).get("creation_path")
         if not isinstance(made_by, str) or not self._path.fullmatch(made_by):
             raise AccessDeniedError(
                 f"{ref}: the wrapping token does not hold a secret id of this AppRole mount",
@@ -89,7 +89,7 @@ class WrappedSecretId:
 
 def _secret_id(reply: Reply, ref: str) -> Secret | ProviderError:
     try:
-        return Secret((document(reply, ref=ref).get("data") or {}).get("secret_id") or "")
+        return Secret(inner(reply, "data", ref=ref).get("secret_id") or "")
     except SecretError:
         return ProviderError(
             f"{ref}: what was unwrapped holds no secret id",

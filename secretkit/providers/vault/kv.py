@@ -32,7 +32,7 @@ from secretkit.providers.vault.kv_document import (
     writing,
 )
 from secretkit.providers.vault.mount import KV_2
-from secretkit.providers.vault.reason import document, has_text
+from secretkit.providers.vault.reason import has_text, inner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,7 +177,9 @@ class KvStore:
         if reply.status == _MISSING:
             return []
         self._session.check(reply, ref=ref, deadline=deadline)
-        keys = (document(reply, ref=ref).get("data") or {}).get("keys") or []
+        keys = inner(reply, "data", ref=ref).get("keys")
+        if not isinstance(keys, list):
+            return []
         return [key for key in keys if isinstance(key, str) and key not in {"", "/"}]
 
     def _stored(self, path: str, mount: Mount, ref: str, deadline: Deadline) -> list[StoredVersion]:
@@ -190,7 +192,10 @@ class KvStore:
             deadline=deadline,
         )
         number = str(data.get("current_version"))
-        entry = (data.get("versions") or {}).get(number) or {}
+        versions = data.get("versions")
+        entry = versions.get(number) if isinstance(versions, dict) else None
+        if not isinstance(entry, dict):
+            return []
         if entry.get("deletion_time") or entry.get("destroyed"):
             return []
         return [
@@ -222,7 +227,7 @@ class KvStore:
         if has_text(reply, "check-and-set parameter did not match"):
             raise conflict(ref)
         self._session.check(reply, ref=str(ref), deadline=deadline)
-        data = document(reply, ref=str(ref)).get("data") or {}
+        data = inner(reply, "data", ref=str(ref))
         version = str(data["version"]) if mount.engine == KV_2 and "version" in data else ""
         return StoredVersion(
             name=ref.path, version=version, created_at=moment(data.get("created_time"))

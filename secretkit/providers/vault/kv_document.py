@@ -45,7 +45,8 @@ def read_document(reply: Reply, ref: str, *, nested: bool) -> Current | Provider
     data = document(reply, ref=ref).get("data")
     version: object = ""  # version 1 has none
     if nested and isinstance(data, dict):
-        version = (data.get("metadata") or {}).get("version")
+        metadata = data.get("metadata")
+        version = metadata.get("version") if isinstance(metadata, dict) else None
         data = data.get("data")
     if not isinstance(data, dict) or not isinstance(version, int | str):
         return ProviderError(

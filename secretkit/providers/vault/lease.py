@@ -15,7 +15,7 @@ from secretkit.core.secret import Secret
 from secretkit.errors import AccessDeniedError, ProviderError, SecretError, SecretNotFoundError
 from secretkit.ports import Fetched
 from secretkit.providers.contents import field_of, no_version
-from secretkit.providers.vault.reason import document, has_text
+from secretkit.providers.vault.reason import document, has_text, inner
 from secretkit.providers.vault.value import wrapped_json
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _plaintext(reply: Reply, ref: str) -> Secret | SecretError:
     from base64 import b64decode  # noqa: PLC0415 - for transit alone
 
     try:
-        coded = (document(reply, ref=ref).get("data") or {}).get("plaintext")
+        coded = inner(reply, "data", ref=ref).get("plaintext")
         return Secret(b64decode(coded or "", validate=True).decode())
     except (ValueError, TypeError, SecretError):
         return SecretError(

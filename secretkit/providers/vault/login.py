@@ -17,7 +17,7 @@ from secretkit.errors import (
     SecretError,
     SecretkitError,
 )
-from secretkit.providers.vault.reason import document, is_denial, login_refused
+from secretkit.providers.vault.reason import document, inner, is_denial, login_refused
 from secretkit.providers.vault.token import Grant
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class TokenLogin:
             return Grant(secret=secret, own=False, blind=True)
         if reply.status != _OK:
             return granted(reply, ref=ref, clock=self._clock, method="token")
-        data = document(reply, ref=ref).get("data") or {}
+        data = inner(reply, "data", ref=ref)
         left = data.get("ttl")
         return Grant(
             secret=secret,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from secretkit.core.record import record
 from secretkit.errors import AccessDeniedError, ProviderError, RefError
-from secretkit.providers.vault.reason import document, is_denial
+from secretkit.providers.vault.reason import inner, is_denial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,9 +104,9 @@ class Mounts:
             lambda hvac: hvac.read("sys/internal/ui/mounts"), ref=ref, deadline=deadline
         )
         listed = data.get("secret")
-        found = [
-            _mount(name, one, ref) for name, one in (listed or {}).items() if isinstance(one, dict)
-        ]
+        if not isinstance(listed, dict):
+            return []
+        found = [_mount(name, one, ref) for name, one in listed.items() if isinstance(one, dict)]
         return sorted(
             (one for one in found if one.engine in {KV_1, KV_2} and one.path != "cubbyhole"),
             key=lambda one: one.path,
@@ -135,7 +135,7 @@ class Mounts:
                 "(secretkit provider test shows them)",
             )
         self._session.check(reply, ref=ref, deadline=deadline)
-        data = document(reply, ref=ref).get("data") or {}
+        data = inner(reply, "data", ref=ref)
         return _mount(data.get("path"), data, ref)
 
 

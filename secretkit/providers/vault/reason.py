@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     from secretkit.core.message import Reply
 
-__all__ = ["AwayError", "document", "has_text", "is_denial", "login_refused", "reason", "unwell"]
+__all__ = [
+    "AwayError",
+    "document",
+    "has_text",
+    "inner",
+    "is_denial",
+    "login_refused",
+    "reason",
+    "unwell",
+]
 
 _OK: Final = 200
 _EMPTY: Final = 204
@@ -59,6 +68,16 @@ def document(reply: Reply, *, ref: str) -> dict[str, Any]:
         ProviderError: if it is anything else, such as a proxy's page.
     """
     return {} if reply.status == _EMPTY else json_object(reply, ref=ref)
+
+
+def inner(reply: Reply, key: str, *, ref: str) -> dict[str, Any]:
+    """Give the object under ``key`` of the answer, empty if there is none.
+
+    Raises:
+        ProviderError: as :func:`document`.
+    """
+    found = document(reply, ref=ref).get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def has_text(reply: Reply, *phrases: str) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from secretkit.core.record import record, replace
 from secretkit.errors import ProviderError, ProviderTimeoutError, SecretkitError
-from secretkit.providers.vault.reason import AwayError, document, is_denial, reason
+from secretkit.providers.vault.reason import AwayError, inner, is_denial, reason
 
 if TYPE_CHECKING:
     from secretkit.core.secret import Secret
@@ -262,7 +262,7 @@ class TokenKeeper:
         failure = reason(reply, ref=ref, now=self._clock.now())
         if failure is not None:
             raise failure
-        life = (document(reply, ref=ref).get("auth") or {}).get("lease_duration")
+        life = inner(reply, "auth", ref=ref).get("lease_duration")
         if not isinstance(life, int) or life <= 0:
             return None
         grant = replace(held.grant, seconds=life)

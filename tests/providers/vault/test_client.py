@@ -6,15 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
 from secretkit.broker.clock import SystemClock
 from secretkit.core.message import Reply
+from secretkit.core.record import replace
 from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
-from secretkit.errors import AccessDeniedError, ProviderError, SecretNotFoundError
+from secretkit.errors import AccessDeniedError, ProviderError, SecretkitError, SecretNotFoundError
 from secretkit.providers.vault.provider import VaultProvider
 from secretkit.testing.fault import FAULTS, FaultServer, answer, ok, redirect, status
 from secretkit.testing.trace import assert_no_trace
@@ -226,3 +228,39 @@ def test_a_document_too_large_for_a_secret_is_refused_without_a_trace_of_it(serv
     with pytest.raises(ProviderError, match="too large") as caught:
         provider.fetch(ref, timeout=WAIT)
     assert_no_trace(caught.value, CANARY)
+
+
+JUNK = (
+    *({"data": one} for one in (None, [], "x", 7, {"keys": 7}, {"secret": []})),
+    *({"data": {"data": {"k": "v"}, "metadata": one}} for one in ([], None, {"version": []})),
+    *({"data": {"current_version": 1, "versions": one}} for one in ([], {"1": 7}, {"1": []})),
+    *({"data": {"path": "kv/", "type": "kv", "options": one}} for one in ([], 7, {"version": 2})),
+    *({"auth": one, "lease_duration": one} for one in ([], "x", {"lease_duration": "x"})),
+    {"data": {"ttl": "x", "policies": 7, "expiration": 10**30}, "lease_id": []},
+    {"data": {"keys": [7, "", "/", "a/b"], "current_version": True}},
+    {"data": {"version": [], "created_time": "yesterday", "plaintext": 7}},
+)
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=str)
+def test_an_answer_of_another_shape_is_never_an_error_of_another_kind(junk):
+    with FaultServer() as server:
+        server.play(ok(json=json.dumps(junk).encode()))
+        for options in ({}, {"kv_version": "2"}, {"kv_version": "1"}):
+            provider = made(server, **options)
+            steps = [
+                lambda p=provider: p.fetch(READ, timeout=WAIT),
+                lambda p=provider: p.fetch(LEASE, timeout=WAIT),
+                lambda p=provider: p.fetch(replace(READ, path="transit/decrypt/a"), timeout=WAIT),
+                lambda p=provider: p.write(READ, Secret("v")),
+                lambda p=provider: p.delete(READ),
+                lambda p=provider: p.renew("1:database/creds/app/1", timeout=WAIT),
+                lambda p=provider: p.revoke("1:database/creds/app/1", timeout=WAIT),
+                lambda p=provider: p.probe(timeout=WAIT),
+                provider.close,
+            ]
+            if options != {"kv_version": "1"}:
+                steps += [provider.names, lambda p=provider: p.version(READ, timeout=WAIT)]
+            for step in steps:
+                with suppress(SecretkitError):
+                    step()
