@@ -115,3 +115,11 @@ def test_cloudformation_takes_every_policy(problems):
 
 def test_the_tool_would_have_said_so(problems):
     assert len(problems) > 0
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_policy_is_short_enough_to_be_one(path):
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html."""
+    longest = 2048 if path.parent.name == "trust" else 6144
+    written = json.dumps(json.loads(path.read_text()), separators=(",", ":"))
+    assert len(written) <= longest  # white space does not count
