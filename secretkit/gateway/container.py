@@ -81,7 +81,9 @@ class ContainerServer:
         Raises:
             OSError: if the port is taken.
         """
-        self._server = await asyncio.start_server(self._talk, host, port, limit=_HEAD)
+        self._server = await asyncio.start_server(
+            self._talk, host, port, limit=_HEAD, backlog=_MOST
+        )
         place = self._server.sockets[0].getsockname()[1]
         names = {f"[{one}]" if ":" in one else one for one in LOOPBACK}
         self._hosts = frozenset(f"{name}:{place}" for name in names)
@@ -102,8 +104,8 @@ class ContainerServer:
                 writer.write_eof()
                 # Closed on unread bytes, TCP resets, and the client never sees why.
                 await _within(_rest(reader), seconds=_LINGER)
-        except (TimeoutError, ConnectionError):
-            pass  # the client has gone, or sends no end
+        except OSError:
+            pass  # the client has gone (ENOTCONN is no ConnectionError), or sends no end
         finally:
             self._open -= 1
             writer.close()
