@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
@@ -18,7 +19,7 @@ import pytest
 
 from cli.conftest import BIN, Home
 from integration.test_node_sdk import absent
-from secretkit.testing.aws import ACCOUNT, AwsStub, Trust
+from secretkit.testing.aws import ACCOUNT, AwsStub, SigningKey, Trust
 
 READER = f"arn:aws:iam::{ACCOUNT}:role/reader"
 CONFIG = """
@@ -49,7 +50,8 @@ sts = boto3.client("sts", region_name="us-east-1", endpoint_url=sys.argv[1], con
 print(sts.get_caller_identity()["Arn"])
 sts.close()
 """
-CACHE = Path.home() / ".cache" / "secretkit-tests" / "node-aws"
+NODE = ("credential-provider-http@3.972.86", "credential-provider-process@3.972.84")
+CACHE = Path.home() / ".cache" / "secretkit-tests" / "node-aws-3.972"
 SCRIPT = """
 import { fromHttp } from "@aws-sdk/credential-provider-http";
 import { fromProcess } from "@aws-sdk/credential-provider-process";
@@ -121,6 +123,32 @@ def test_on_failure_nothing_stands_on_stdout(wired, name, code, word):
     got, out, err = wired.run("aws", "credential-process", name)
     assert (got, out) == (code, b"")
     assert word in err
+    assert b"hint: " in err
+
+
+def test_an_identity_in_a_file_becomes_a_session(wired, aws):
+    issuer, key = "https://issuer.example", SigningKey("ES384")
+    aws.sts.issuers[issuer] = {"keys": [key.jwk()]}
+    role = f"arn:aws:iam::{ACCOUNT}:role/ci"
+    trust = Trust(issuer=issuer, audience="sts.amazonaws.com", subject="job")
+    aws.accounts.add_role(role, trust=trust)
+    now = int(datetime.now(UTC).timestamp())  # noqa: TID251 - the program reads the real clock
+    claims = {"iss": issuer, "sub": "job", "aud": "sts.amazonaws.com", "iat": now, "exp": now + 300}
+    token = wired.path / "token.jwt"
+    token.write_text(key.sign(claims))
+    token.chmod(0o600)
+    with wired.config.open("a") as file:
+        file.write(
+            f'\n[credentials.ci]\nkind = "aws"\nregion = "us-east-1"\nendpoint = "{aws.url()}"\n'
+            f'identity = {{ type = "file", path = "{token}" }}\n'
+            f'assume_role = {{ role_arn = "{role}" }}\n'
+        )
+    code, out, err = wired.run("aws", "credential-process", "ci")
+    assert code == 0, err
+    assert aws.accounts.find(json.loads(out)["AccessKeyId"]).role == role
+    token.write_text(key.sign(claims | {"aud": "https://elsewhere.example"}))
+    code, out, err = wired.run("aws", "credential-process", "ci")
+    assert (code, out) != (0, b"")
     assert b"hint: " in err
 
 
@@ -302,20 +330,21 @@ def node_providers():
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             absent(f"{program} is not installed")
-    if not (CACHE / "complete").exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        wanted = [f"@aws-sdk/credential-provider-{name}" for name in ("http", "process")]
-        install = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"]
-        done = subprocess.run(
-            [*install, "--prefix", str(CACHE), *wanted],
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-        if done.returncode:
-            absent(f"npm cannot install the providers: {done.stderr.strip()[-300:]}")
-        (CACHE / "complete").touch()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several workers may come here at once
+        if not (CACHE / "complete").exists():
+            install = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"]
+            done = subprocess.run(
+                [*install, "--prefix", str(CACHE), *(f"@aws-sdk/{name}" for name in NODE)],
+                capture_output=True,
+                text=True,
+                timeout=100,
+                check=False,
+            )
+            if done.returncode:
+                absent(f"npm cannot install the providers: {done.stderr.strip()[-300:]}")
+            (CACHE / "complete").touch()
     return CACHE
 
 
