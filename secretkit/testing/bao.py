@@ -41,6 +41,7 @@ __all__ = ["Bao", "find_bao"]
 _PATIENCE: Final = 30.0  # seconds for the server to come up, unseal or end
 _STEP: Final = 0.02
 _REQUEST: Final = timedelta(seconds=15)
+_MOUNTING: Final = b"Upgrading from non-versioned to versioned data"
 _OK: Final = 200
 _FAILED: Final = 300
 _UP: Final = frozenset({200, 429, 472, 473, 501, 503})
@@ -218,6 +219,9 @@ class Bao:
         data = b"" if body is None else json.dumps(body).encode()
         request = Request(method=method, url=f"{self.url}/v1/{path}", headers=headers, body=data)
         reply = self._transport.send(request, ref=path, timeout=_REQUEST)
+        while _MOUNTING in reply.body:  # KV version 2, for a moment after it was mounted
+            self._clock.wait(threading.Event(), _STEP)
+            reply = self._transport.send(request, ref=path, timeout=_REQUEST)
         if reply.status >= _FAILED:
             raise RuntimeError(f"{method} {path}: HTTP {reply.status} {reply.body.decode()}")
         return json_object(reply, ref=path) if reply.body else {}

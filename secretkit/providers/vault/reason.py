@@ -152,6 +152,12 @@ def _unusable(reply: Reply, ref: str) -> ProviderError:
             "encrypt it anew: bao write transit/rewrap/KEY ciphertext=…, before raising "
             "min_decryption_version",
         )
+    if has_text(reply, "upgrading from non-versioned"):
+        return ProviderError(
+            f"{ref}: this KV mount is being made version 2",
+            ref=ref,
+            hint="it takes a moment after mounting: try again",
+        )
     if has_text(reply, "check-and-set parameter required"):
         return _final(
             f"{ref}: this mount wants to know which version is written over",

@@ -145,6 +145,15 @@ def test_a_page_of_a_proxy_is_no_refusal_whatever_its_status(server, path, code)
     assert not isinstance(caught.value, (AccessDeniedError, SecretNotFoundError))
 
 
+def test_a_mount_that_is_being_upgraded_is_worth_another_try(server):
+    said = b'{"errors":["Upgrading from non-versioned to versioned data. This backend will be"]}'
+    head = {"content-type": "application/json", "content-length": str(len(said))}
+    server.play(answer(Reply(status=400, headers=head, body=said)), path="/v1/kv/data/app")
+    with pytest.raises(ProviderError, match="being made version 2") as caught:
+        made(server, kv_version="2").fetch(READ, timeout=WAIT)
+    assert caught.value.retryable
+
+
 def test_the_environment_is_not_looked_into(bao, server):
     """Other addresses, tokens, proxies and certificates there change nothing."""
     bao.write("kv/data/quiet", data={"key": "the-value"})
