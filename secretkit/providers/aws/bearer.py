@@ -86,14 +86,19 @@ class BearerSource:
         self._region = region
         self._duration = duration
         self._clock = clock
+        self._made: tuple[Secret, Secret] | None = None  # the last key, and what signed it
 
-    def acquire(self, *, timeout: timedelta, refused: Callable[[Secret], bool]) -> Acquired:  # noqa: ARG002 - a key made anew was never refused
-        """Make a key.
+    def acquire(self, *, timeout: timedelta, refused: Callable[[Secret], bool]) -> Acquired:
+        """Make a key; if the last one is refused, from other credentials than it was made from.
 
         Raises what ``base`` raises, and SecretError if that gives no AWS credentials.
         """
+        made = self._made
+        over = made[1] if made is not None and refused(made[0]) else None
         try:
-            given = self._base.acquire(timeout=timeout, refused=lambda _: False)
+            given = self._base.acquire(
+                timeout=timeout, refused=lambda one: over is not None and one == over
+            )
         except ProviderError as error:
             raise relabelled(error, ref=self.ref) from None
         if not isinstance(given.credential, AwsCredentials):
@@ -101,7 +106,9 @@ class BearerSource:
                 f"{self.ref}: base is of kind {given.credential.kind!r}, not AWS credentials",
                 hint='name a credential of kind "aws" as base',
             )
-        return replace(given, credential=self._key(given.credential), ref=self.ref, version=None)
+        key = self._key(given.credential)
+        self._made = key.secret, given.credential.secret
+        return replace(given, credential=key, ref=self.ref, version=None)
 
     def revoke(self, handle: str, *, timeout: timedelta) -> None:
         """Give the credentials back that the key was made from."""

@@ -115,6 +115,25 @@ def test_a_key_is_made_anew_each_time_under_its_own_reference(clock):
     assert base.calls == 2
 
 
+def test_a_key_that_is_refused_is_not_made_again_from_the_same_session(clock):
+    base = Base(clock)
+    asked = []
+
+    def acquire(*, timeout, refused):
+        asked.append(refused(base.given.secret))
+        return Acquired(credential=base.given, ref=base.ref)
+
+    base.acquire = acquire
+    source = opened(base, clock)
+    key = acquired(source).credential.secret
+    clock.advance(timedelta(seconds=1))
+    acquired(source)
+    source.acquire(timeout=TIMEOUT, refused=lambda one: one == key)  # not the last one
+    newest = acquired(source).credential.secret
+    source.acquire(timeout=TIMEOUT, refused=lambda one: one == newest)
+    assert asked == [False, False, False, False, True]
+
+
 def test_a_look_at_it_says_who_signs_and_when_a_key_would_end(clock):
     class Seen(Base):
         def probe(self, *, timeout):
