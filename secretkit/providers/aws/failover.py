@@ -89,17 +89,18 @@ class Regions:
     ) -> Reply | tuple[ProviderError, bool]:
         """Give the answer, or the error and whether the region is at fault for it."""
 
-        def send(held: AwsCredentials) -> Reply | ProviderError:
+        def send() -> Reply | ProviderError:
+            held = self._held(ref, deadline)
             try:
-                return service.call(target, body, credentials=held, ref=ref, timeout=deadline.left)
+                reply = service.call(target, body, credentials=held, ref=ref, timeout=deadline.left)
             except ProviderError as error:
                 return error
+            self._credentials.heard(held, self._refusal(reply))
+            return reply
 
-        held = self._held(ref, deadline)
-        found = send(held)
-        if isinstance(found, Reply) and (over := self._refusal(found)).is_stale:
-            (self._credentials.expire if over.is_expired else self._credentials.refuse)(held)
-            found = send(self._held(ref, deadline))
+        found = send()
+        if isinstance(found, Reply) and self._refusal(found).is_stale:
+            found = send()
         if isinstance(found, ProviderError):
             return found, True
         if found.status == _OK:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from secretkit.core.ref import SecretRef
     from secretkit.core.secret import Secret
     from secretkit.ports import Clock, CredentialSource, ProviderContext
+    from secretkit.providers.aws.reason import Refusal
 
 __all__ = ["Anew", "Kept", "Leased", "Origin", "Stored", "check_life"]
 
@@ -149,10 +150,12 @@ class Kept:
             self._held = None
         self._origin.refuse(credentials)
 
-    def expire(self, credentials: AwsCredentials) -> None:
-        """Refuse these for good: AWS says that their session is over."""
-        self._expired = credentials
-        self.refuse(credentials)
+    def heard(self, credentials: AwsCredentials, refusal: Refusal) -> None:
+        """Refuse these if that is what AWS does: for good where their session is over."""
+        if refusal.is_expired:
+            self._expired = credentials
+        if refusal.is_stale:
+            self.refuse(credentials)
 
     def _fresh(self) -> AwsCredentials | None:
         held = self._held

@@ -140,10 +140,12 @@ class AwsSource:
         first = self._steps[0]
         found = first.assume(start, deadline)
         if isinstance(found, Refusal) and found.is_stale:
-            (self._origin.expire if found.is_expired else self._origin.refuse)(start)
+            self._origin.heard(start, found)
             other = self._origin.credentials(timeout=deadline.left)
             if other.secret != start.secret:
                 found = first.assume(other, deadline)
+                if isinstance(found, Refusal):
+                    self._origin.heard(other, found)
         return first.taken(found), self._steps[1:]
 
 

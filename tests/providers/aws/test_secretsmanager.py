@@ -280,6 +280,18 @@ def test_a_base_session_of_another_credential_is_renewed_when_aws_says_it_is_ove
     assert value(provider, "app/key") == VALUE
 
 
+def test_no_session_is_shown_again_once_aws_called_it_expired(world: World) -> None:
+    world.aws.secrets.add("app/key", VALUE, region=REGION)
+    provider = opened(world, role={"role_arn": READER})
+    world.aws.faults.add(Fault(action=GET, code="ExpiredTokenException", times=4))
+    for _ in range(2):
+        error = failing(provider)
+        assert not isinstance(error, AccessDeniedError)
+        assert "expired" in str(error)
+    assert value(provider, "app/key") == VALUE
+    assert world.aws.count("sts:AssumeRole") == 5  # for four refusals and one answer
+
+
 def test_twenty_threads_share_one_session(world: World) -> None:
     world.aws.secrets.add("app/key", VALUE, region=REGION)
     provider = opened(world, role={"role_arn": READER})
