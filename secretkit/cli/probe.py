@@ -1,4 +1,4 @@
-"""What ``secretkit provider test`` asks: a store, a reference, or a credential that is exchanged.
+"""What ``secretkit provider test`` asks: stores, references, identities, exchanged credentials.
 
 Each gives one row, whatever happens. What the question leased is given back; no value is shown.
 """
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from secretkit.cli.output import Cell
     from secretkit.cli.session import Session
     from secretkit.core.ref import SecretRef
-    from secretkit.ports import CredentialSource, Probe, Provider
+    from secretkit.ports import CredentialSource, IdentitySource, Probe, Provider
 
-__all__ = ["COLUMNS", "OK", "Exchanged", "Reference", "Store", "row_of"]
+__all__ = ["COLUMNS", "OK", "Exchanged", "Identity", "Reference", "Store", "row_of"]
 
 COLUMNS: Final = (
     *("ref", "result", "seconds", "reached", "identity"),
     *("version", "expires_at", "lacks"),
 )
 OK: Final = "ok"
+_AUDIENCE: Final = "https://api.anthropic.com"
 _REVOKE_WITHIN: Final = timedelta(seconds=5)
 _GRACE: Final = timedelta(seconds=0.4)  # a provider keeps its own deadline and says more
 _SLICE: Final = 0.1
@@ -98,6 +99,32 @@ class Reference:
 
 
 @record(kw_only=True)
+class Identity:
+    """An ``[identity.NAME]``; for Claude, unless its table names another audience."""
+
+    name: str
+
+    @property
+    def label(self) -> str:
+        """The name."""
+        return self.name
+
+    def open(self, session: Session) -> Callable[[], _Found]:
+        """Give the question for one assertion, which is sent to nobody."""
+        source = session.toolkit.identity({"type": self.name}, _AUDIENCE)
+        return lambda: self._assert(source, timeout=session.fetch_timeout)
+
+    def audit(self, session: Session) -> None:
+        """Write down that it is had."""
+        session.audit(Event.SECRET_READ, ref=f"identity:{self.name}")
+
+    def _assert(self, source: IdentitySource, *, timeout: timedelta) -> _Found:
+        found = source.assertion(timeout=timeout)
+        whose = f"{found.subject} of {found.issuer}" if found.issuer else found.subject
+        return {"reached": source.ref, "identity": whose, "expires_at": found.expires_at}
+
+
+@record(kw_only=True)
 class Exchanged:
     """A credential that an exchange gives, by its name."""
 
@@ -126,7 +153,7 @@ class Exchanged:
         return found | _returned(source.revoke, acquired.handle, timeout)
 
 
-def row_of(subject: Store | Reference | Exchanged, session: Session) -> _Found:
+def row_of(subject: Store | Reference | Identity | Exchanged, session: Session) -> _Found:
     """Ask once, and tell how it went; what goes wrong is told in the row.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from secretkit.cli import exits
-from secretkit.cli.probe import COLUMNS, OK, Exchanged, Reference, Store, row_of
+from secretkit.cli.probe import COLUMNS, OK, Exchanged, Identity, Reference, Store, row_of
 from secretkit.cli.root import LazyGroup
 from secretkit.cli.session import given_name, given_ref, provider_of
 from secretkit.config.schema import BUILT_IN_PROVIDERS
@@ -59,8 +59,8 @@ def list_providers(session: Session) -> None:
 def test(session: Session, names: tuple[str, ...]) -> int:
     """Ask each source once: what is reached, as whom, how fast, until when, what we may not do.
 
-    NAME is a credential or a provider; without any, everything in the configuration is asked. No
-    value is shown, and what was leased to answer is given back.
+    NAME is a credential, an identity or a provider; without any, everything in the configuration
+    is asked. No value is shown, and what was leased to answer is given back.
     """
     subjects = _wanted(session, names)
     rows = [row_of(subject, session) for subject in subjects]
@@ -68,10 +68,12 @@ def test(session: Session, names: tuple[str, ...]) -> int:
     return exits.OK if all(row["result"] == OK for row in rows) else exits.CHECK_FAILED
 
 
-def _wanted(session: Session, names: Sequence[str]) -> list[Store | Reference | Exchanged]:
+def _wanted(
+    session: Session, names: Sequence[str]
+) -> list[Store | Reference | Identity | Exchanged]:
     """Give what to ask, each once: a store before what is read from it."""
     config = session.toolkit.config
-    found: list[Store | Reference | Exchanged] = []
+    found: list[Store | Reference | Identity | Exchanged] = []
     for name in map(given_name, names or config.credentials):
         if ":" in name:
             ref = given_ref(name)
@@ -79,9 +81,12 @@ def _wanted(session: Session, names: Sequence[str]) -> list[Store | Reference | 
             found += _read(session, [ref])
         elif name in config.credentials:
             found += _credential(session, config.credentials[name])
+        elif "type" in config.identities.get(name, {}):  # [identity.issuer] is asked of by others
+            found.append(Identity(name=name))
         else:
             found += _provider(session, name)
     if not names:
+        found += [Identity(name=name) for name, one in config.identities.items() if "type" in one]
         found += [one for name in config.providers for one in _known_to(session, name)]
     if not found:
         raise ConfigError("there is no source to test", hint="secretkit provider test env:NAME")
@@ -90,7 +95,7 @@ def _wanted(session: Session, names: Sequence[str]) -> list[Store | Reference | 
 
 def _credential(
     session: Session, table: CredentialConfig
-) -> Sequence[Store | Reference | Exchanged]:
+) -> Sequence[Store | Reference | Identity | Exchanged]:
     if not table.sources:
         return [Exchanged(name=table.name)]
     return _read(session, table.sources, kind=table.kind)

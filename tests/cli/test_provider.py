@@ -208,6 +208,25 @@ def test_a_federated_credential_says_as_whom_and_until_when(stocked):
         assert token.read_text() not in out
 
 
+def test_an_identity_says_who_it_is_and_its_token_goes_nowhere(stocked):
+    issuer = TokenIssuer("https://id.example.org", clock=SystemClock())
+    token = issuer.token(SUBJECT)
+    write(stocked.path / "id.jwt", token)
+    stocked.config.write_text(
+        f'[identity.host]\ntype = "file"\npath = "{stocked.path}/id.jwt"\n'
+        f'[identity.gone]\ntype = "file"\npath = "{stocked.path}/none"\n'
+        '[identity.issuer]\nissuer_url = "https://id.example.org"\nsigning_key = "local:issuer"\n'
+    )
+    rows, out = answered(stocked)
+    assert list(rows) == ["host", "gone"]
+    assert rows["host"]["reached"] == f"file:{stocked.path}/id.jwt"
+    assert rows["host"]["identity"] == f"{SUBJECT} of https://id.example.org"
+    assert rows["host"]["expires_at"].endswith("Z")
+    assert rows["gone"]["result"] != "ok"
+    assert token.reveal() not in out
+    assert list(answered(stocked, "host")[0]) == ["host"]
+
+
 def test_vault_says_as_whom_and_keeps_no_lease(stocked, bao):
     name, value = fresh("probed"), secrets.token_urlsafe(30)
     bao.write(f"kv/data/{name}", data={"key": value})
