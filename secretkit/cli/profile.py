@@ -45,36 +45,43 @@ def command(session: Session, credential: str, *, watch: bool, called: str, acti
     for shadow in _SHADOWS:
         if session.environ.get(shadow):
             prose(f"{shadow} is set, and stands above every profile: unset it for the program")
-    kept.describe()
-    if activate:
-        kept.activate()
     if watch:
-        _keep(session, credential, kept)
+        _keep(session, credential, kept, activate=activate)
     else:
-        _write(session, credential, kept)
+        _write(session, credential, kept, activate=activate)
 
 
-def _write(session: Session, credential: str, kept: Profile) -> None:
+def _write(session: Session, credential: str, kept: Profile, *, activate: bool) -> None:
     from secretkit.claude.profile import token_of  # noqa: PLC0415 - not for help
     from secretkit.cli.handout import leased  # noqa: PLC0415 - not for help
 
     token, end = token_of(leased(session, credential))
+    kept.describe()
     kept.write(token, expires_at=end)
+    if activate:  # last: until there is a token, the profile that is active goes on working
+        kept.activate()
     if session.json:
         print_json({"profile": kept.name, "file": str(kept.credentials), "expires_at": end})
     else:
         session.say(f"wrote {kept.credentials}, good until {cell(end)}")
 
 
-def _keep(session: Session, credential: str, kept: Profile) -> None:
+def _keep(session: Session, credential: str, kept: Profile, *, activate: bool) -> None:
     from secretkit.claude.keeper import ProfileKeeper  # noqa: PLC0415 - not for help
+    from secretkit.claude.profile import token_of  # noqa: PLC0415 - not for help
     from secretkit.ports import Event  # noqa: PLC0415 - not for help
 
     table = session.toolkit.config.credential(credential)
     session.audit(Event.SECRET_READ, name=credential, ref=table.label)
+    broker = session.toolkit.broker()
+    if activate:  # only what has a token; the profile that was active works until then
+        token_of(broker.lease(credential))
+    kept.describe()
+    if activate:
+        kept.activate()
     keeper = ProfileKeeper(
         credential,
-        broker=session.toolkit.broker(),
+        broker=broker,
         profile=kept,
         clock=session.toolkit.clock,
         say=prose,

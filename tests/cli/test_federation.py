@@ -233,6 +233,19 @@ def test_a_profile_is_kept_until_a_signal(site, number):
     assert b"sk-ant" not in err
 
 
+@pytest.mark.parametrize("more", [[], ["--watch"]])
+def test_the_active_profile_stays_where_no_token_is_had(site, more):
+    site.set_up()
+    folder = site.home.path / ".config/anthropic"
+    folder.mkdir(mode=0o700, parents=True)
+    (folder / "active_config").write_text("mine")
+    site.stub.next(path="/v1/oauth/token", status=401)
+    code, _, _ = site.run("federation", "profile", "claude-prod", "--activate", *more)
+    assert code == 3
+    assert (folder / "active_config").read_text() == "mine"
+    assert not (folder / "configs/claude-prod.json").exists()
+
+
 def test_a_profile_of_a_credential_that_is_refused_ends_with_3(site):
     site.set_up()
     site.stub.next(path="/v1/oauth/token", status=401)
