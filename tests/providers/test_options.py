@@ -155,7 +155,7 @@ def test_what_is_not_of_its_type_is_refused_where_it_stands_without_its_value(as
 
 
 def test_an_unknown_option_of_an_inner_table_says_where_it_is() -> None:
-    outer = Options({"auth": {"meethod": "x"}}, type_name="vault", known=("auth",))
+    outer = Options({"auth": {"audi": "x"}}, type_name="vault", known=("auth",))
     with pytest.raises(ConfigError, match="vault provider") as caught:
         outer.inner("auth", known=("method",))
-    assert caught.value.key_path == "auth.meethod"
+    assert caught.value.key_path == "auth.audi"
