@@ -67,7 +67,7 @@ def logged(caplog):
 
 
 @contextmanager
-def broker_of(source, clock):
+def broker_of(source, clock, *, patience=PATIENCE):
     ledger = open_ledger("sqlite://")
     context = BrokerContext(
         clock=clock,
@@ -77,17 +77,17 @@ def broker_of(source, clock):
         release=ledger.close,
         watch=default().watch,
     )
-    policy = LeasePolicy(ttl=LIFE, fetch_timeout=PATIENCE)
+    policy = LeasePolicy(ttl=LIFE, fetch_timeout=patience)
     with Broker({"app": source}, context=context, policy=policy) as made:
         yield made
 
 
-def refused(ask) -> SecretkitError:
+def refused(ask, *, patience=PATIENCE) -> SecretkitError:
     """Give the error, which came in time, and says what to do."""
     start = time.monotonic()
     with pytest.raises(SecretkitError) as caught:
         ask()
-    assert time.monotonic() - start < PATIENCE.total_seconds() + SLACK
+    assert time.monotonic() - start < patience.total_seconds() + SLACK
     assert caught.value.hint
     return caught.value
 
