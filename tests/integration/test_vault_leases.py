@@ -180,6 +180,14 @@ def test_a_role_that_is_not_there_is_one_clear_error(bao, database):
     assert caught.value.hint
 
 
+def test_a_field_that_is_not_there_leaves_no_user_behind(bao, postgres, database):
+    role = database(default_ttl="1h", max_ttl="2h")
+    ref = SecretRef.parse(f"vault:database/creds/{role}#no-such-field")
+    with pytest.raises(SecretNotFoundError):
+        opened(bao).fetch(ref, timeout=WAIT)
+    assert users(postgres, role) == []
+
+
 def test_a_static_role_ends_when_its_password_will_be_changed(bao, postgres, database):
     name = fresh("static")
     postgres.run(f"CREATE ROLE {name} LOGIN")

@@ -6,13 +6,20 @@ earlier of both (https://developer.hashicorp.com/vault/docs/concepts/lease).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from secretkit.core.record import record
 from secretkit.core.secret import Secret
-from secretkit.errors import AccessDeniedError, ProviderError, SecretError, SecretNotFoundError
+from secretkit.errors import (
+    AccessDeniedError,
+    ProviderError,
+    SecretError,
+    SecretkitError,
+    SecretNotFoundError,
+)
 from secretkit.ports import Fetched
 from secretkit.providers.contents import field_of, no_version
 from secretkit.providers.vault.reason import document, has_text, inner
@@ -84,11 +91,13 @@ class LeaseStore:
             left = self._session.keeper.seconds_left(token.number)
             if left is not None:
                 ends.append(clock.now() + timedelta(seconds=left))
-        return Fetched(
-            secret=field_of(made.secret, ref=ref),
-            expires_at=min(ends, default=None),
-            handle=handle,
-        )
+        try:
+            secret = field_of(made.secret, ref=ref)
+        except SecretkitError:
+            if handle is not None:
+                self._returned(handle, deadline)
+            raise
+        return Fetched(secret=secret, expires_at=min(ends, default=None), handle=handle)
 
     def renew(self, handle: str, *, deadline: Deadline) -> datetime:
         """Renew a lease; give the end it has, or that of the token it hangs on.
@@ -133,6 +142,11 @@ class LeaseStore:
         except AccessDeniedError as error:
             error.hint = 'allow it: path "sys/leases/revoke" { capabilities = ["update"] }'
             raise
+
+    def _returned(self, handle: str, deadline: Deadline) -> None:
+        """Take back what nobody gets; where that fails it ends with the token."""
+        with suppress(SecretkitError):
+            self.revoke(handle, deadline=deadline)
 
     def _call(self, ref: SecretRef) -> Any:  # noqa: ANN401 - hvac has no types
         given = self._parameters.get(ref.path)
