@@ -7,6 +7,7 @@ first life: less means that the lease's last day is near, and a new one is fetch
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -109,10 +110,13 @@ class PoolSource:
         self, index: int, ref: SecretRef, provider: Provider, *, timeout: timedelta
     ) -> Acquired:
         asked_at = self._clock.now()
+        end = self._clock.monotonic() + timeout.total_seconds()
         fetched = ask(provider, ref, timeout=timeout)
         try:
             credential = of_kind(self._kind, fetched.secret, expires_at=fetched.expires_at)
         except SecretkitError as error:
+            left = timedelta(seconds=max(0.0, end - self._clock.monotonic()))
+            _return(provider, fetched.handle, timeout=left)
             raise type(error)(f"{ref}: {error}", hint=error.hint) from None
         acquired = Acquired(
             credential=credential,
@@ -165,6 +169,13 @@ class PoolSource:
             self._leased.pop(index, None)
         if isinstance(provider, Revocable):
             provider.revoke(inner, timeout=timeout)
+
+
+def _return(provider: Provider, handle: str | None, *, timeout: timedelta) -> None:
+    """Give back what cannot be used; where that fails it ends by itself."""
+    if handle is not None and isinstance(provider, Revocable):
+        with suppress(Exception):  # third-party code; what was wrong before is what is told
+            provider.revoke(handle, timeout=timeout)
 
 
 def _longer(provider: Renewable, handle: str, ref: SecretRef, *, timeout: timedelta) -> datetime:

@@ -110,6 +110,13 @@ def test_a_malformed_value_names_its_reference_and_not_itself(clock, value):
     assert value not in str(caught.value)
 
 
+def test_a_lease_on_what_cannot_be_used_goes_back_at_once(clock):
+    shelf = Shelf(clock, {"a": "not a key"})
+    with pytest.raises(SecretError):
+        pool(clock, shelf, "a").acquire(timeout=TEN, refused=lambda _: False)
+    assert shelf.revoked == ["lease-a"]
+
+
 def test_a_lease_goes_back_to_the_store_that_gave_it(clock):
     first, second = Shelf(clock, {"a": "key-a"}), Shelf(clock, {"b": "key-b"})
     members = [(SecretRef("one", "a"), first), (SecretRef("two", "b"), second)]
