@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from secretkit.core.ref import SecretRef
     from secretkit.core.secret import Secret
-    from secretkit.ports import ProviderContext
+    from secretkit.ports import Clock, ProviderContext
 
 __all__ = ["DISCOVERY", "JWKS", "Issuer", "IssuerPlan", "Workload", "read_plan"]
 
@@ -126,6 +126,11 @@ class Issuer:
                 "jti": secrets.token_hex(16),
             }
         )
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that tokens are dated by."""
+        return self._context.clock
 
     def knows(self, uid: int) -> bool:
         """Say whether the user has any token here, before a word of it is read."""

@@ -9,10 +9,12 @@ import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from secretkit.errors import AccessDeniedError, ConfigError, SecretkitError
+from secretkit.providers.deadline import Deadline
 
 if TYPE_CHECKING:
     from secretkit.core.secret import Secret
@@ -22,6 +24,7 @@ __all__ = ["Listener"]
 
 _PATIENCE: Final = 5.0  # seconds for a question to arrive, and for the answer to be taken
 _QUESTION: Final = 4096  # bytes
+_QUESTION_TIME: Final = timedelta(seconds=_PATIENCE)
 _AUDIENCE: Final = 1024  # characters
 _AT_ONCE: Final = 16
 _WAITING: Final = 256
@@ -128,7 +131,8 @@ class Listener:
 
     def _serve(self, line: socket.socket, uid: int) -> None:
         with line, suppress(OSError):
-            audience = _asked(line)
+            audience = _asked(line, Deadline(_QUESTION_TIME, clock=self._issuer.clock))
+            line.settimeout(_PATIENCE)
             if audience is None:
                 line.sendall(b'{"error":"malformed"}\n')
                 return
@@ -152,10 +156,15 @@ class Listener:
         return token
 
 
-def _asked(line: socket.socket) -> str | None:
-    """Read the question: one line of JSON with an audience in it."""
+def _asked(line: socket.socket, deadline: Deadline) -> str | None:
+    """Read the question: one line of JSON with an audience in it.
+
+    Raises:
+        OSError: if it does not come in time, however often a byte of it does.
+    """
     question = b""
     while not question.endswith(b"\n") and len(question) <= _QUESTION:
+        line.settimeout(deadline.seconds)  # 0: what is there already, or an error
         part = line.recv(_QUESTION)
         if not part:
             break

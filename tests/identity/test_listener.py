@@ -141,6 +141,24 @@ def test_one_who_says_nothing_keeps_nobody_waiting(path):
             line.close()
 
 
+def test_one_who_drips_a_question_is_hung_up_on_all_the_same(path):
+    with Listener(issuer(path, os.getuid())), socket.socket(socket.AF_UNIX) as line:
+        line.connect(str(path))
+        line.settimeout(0.5)
+        said = 0
+        while said < 20:  # ten seconds; the question has five
+            try:
+                line.sendall(b" ")
+                said += 1
+                if line.recv(1) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+    assert 6 < said < 20
+
+
 def test_many_ask_at_once(path):
     with Listener(issuer(path, os.getuid())):
         found = []
