@@ -199,6 +199,27 @@ def test_a_static_role_ends_when_its_password_will_be_changed(bao, postgres, dat
     assert ends - timedelta(minutes=1) < found.expires_at <= ends + timedelta(seconds=2)
 
 
+def test_a_static_role_whose_password_is_being_changed_is_asked_again(bao, postgres, database):
+    name = fresh("static")
+    postgres.run(f"CREATE ROLE {name} LOGIN")
+    bao.write(f"database/static-roles/{name}", db_name="pg", username=name, rotation_period="5s")
+    provider, waiting = opened(bao), threading.Event()
+    errors = []
+    for _ in range(120):  # the last half second before each change has a ttl of 0
+        try:
+            found = provider.fetch(
+                SecretRef.parse(f"vault:database/static-creds/{name}#password"), timeout=WAIT
+            )
+            assert found.expires_at is not None, "a password about to change has no end"
+        except ProviderError as error:
+            errors.append(error)
+            break
+        waiting.wait(0.1)
+    assert errors
+    assert errors[0].retryable
+    assert "now" in str(errors[0])
+
+
 # -- pki, transit, and what cannot be leased -------------------------------------------------------
 
 

@@ -40,6 +40,7 @@ _LONGEST: Final = 10 * 365 * 86_400  # seconds; dates can hold it
 _GONE: Final = frozenset({400, 404})
 _PAST: Final = "past the max ttl"  # with HTTP 500, measured on OpenBao 2.7.2
 _TRANSIT: Final = "transit"
+_ROTATED: Final = "last_vault_rotation"  # a static role has it, of the database engine or of LDAP
 
 
 @record(kw_only=True)
@@ -189,6 +190,13 @@ def _made(reply: Reply, ref: str) -> _Made | ProviderError:
     if not lease_id.isprintable() or len(lease_id) > 256:  # noqa: PLR2004 - what the ledger keeps
         return ProviderError(
             f"{ref}: the answer's lease has no usable id", ref=ref, hint="this is no Vault"
+        )
+    if data.get("ttl") == 0 and _ROTATED in data:
+        return ProviderError(
+            f"{ref}: Vault is changing this password now",
+            ref=ref,
+            hint="it takes a moment: try again",
+            retry_after=timedelta(seconds=1),
         )
     seconds = _seconds(answer.get("lease_duration") if lease_id else data.get("ttl"))
     secret = wrapped_json(data, ref=ref)
