@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _LARGEST: Final = 65_535
+_SHORTEST: Final = 20  # characters of a token: one that nobody guesses
 _INSIDE: Final = "SECRETKIT_CREDENTIAL_PROCESS"  # for whom we run already
 
 
@@ -101,14 +102,17 @@ def serve(session: Session, name: str, *, listen: str, token_file: Path | None) 
 
 
 async def _serve(server: ContainerServer, host: str, port: int, path: Path) -> None:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM, or until the terminal is closed."""
     try:
         url = await server.start(host=host, port=port)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
     else:
         ended = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+            numbers.append(signal.SIGHUP)
+        for number in numbers:
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
         sys.stdout.write(f"AWS_CONTAINER_CREDENTIALS_FULL_URI={url}\n")
         sys.stdout.write(f"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE={path}\n")
@@ -142,10 +146,11 @@ def _token(path: Path) -> Secret:
 
     write_once(str(path), Secret(secrets.token_urlsafe(32)))
     text = read_private(str(path)).decode("ascii", "replace")
-    if not text.isprintable() or not text.isascii() or text != text.strip():
+    is_one_word = text.isprintable() and text.isascii() and text == text.strip()
+    if not is_one_word or len(text) < _SHORTEST:
         del text
         raise ConfigError(
-            f"{path}: this is no token for a header",
+            f"{path}: this is no token for a header of at least {_SHORTEST} characters",
             hint="one line of ASCII without a line end; remove the file, and it is made",
         )
     return Secret(text)

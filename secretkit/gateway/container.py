@@ -104,8 +104,10 @@ class ContainerServer:
                 writer.write_eof()
                 # Closed on unread bytes, TCP resets, and the client never sees why.
                 await _within(_rest(reader), seconds=_LINGER)
-        except OSError:
-            pass  # the client has gone (ENOTCONN is no ConnectionError), or sends no end
+        except (asyncio.CancelledError, OSError):
+            # The server ends (asyncio writes a traceback for a handler that was cancelled), or the
+            # client has gone (ENOTCONN is no ConnectionError), or it sends no end.
+            pass
         finally:
             self._open -= 1
             writer.close()

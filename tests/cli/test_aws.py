@@ -9,11 +9,13 @@ import os
 import pty
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -235,12 +237,13 @@ def test_a_token_file_of_ones_own_is_used_and_kept(wired):
     assert file.read_text() == before
 
 
-@pytest.mark.parametrize("bad", ["mode", "link", "line end"])
+@pytest.mark.parametrize("bad", ["mode", "link", "line end", "short"])
 def test_a_token_file_others_could_read_or_no_header_can_carry_is_refused(wired, bad):
     """S02."""
     file = wired.path / "token"
     target = wired.path / "target"
-    target.write_text("t" * 40 + ("\n" if bad == "line end" else ""))
+    text = {"line end": "t" * 40 + "\n", "short": "t" * 19}.get(bad, "t" * 40)
+    target.write_text(text)
     target.chmod(0o644 if bad == "mode" else 0o600)
     if bad == "link":
         file.symlink_to(target)
@@ -249,6 +252,21 @@ def test_a_token_file_others_could_read_or_no_header_can_carry_is_refused(wired,
     code, out, _ = wired.run("aws", "serve", "bedrock", "--token-file", str(file))
     assert code in {2, 3}
     assert out == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_it_ends_quietly_while_clients_are_connected(wired, number):
+    process, variables = serving(wired)
+    parts = urlsplit(variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"])
+    with contextlib.ExitStack() as clients:
+        for _ in range(50):
+            client = socket.create_connection((parts.hostname, parts.port), timeout=10)
+            clients.enter_context(client)
+            client.sendall(b"GET /cred")
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, b"")
+    assert not Path(variables["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]).exists()
 
 
 def test_a_port_that_is_taken_is_said(wired):
