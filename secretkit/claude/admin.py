@@ -29,7 +29,7 @@ RULES: Final = "federation_rules"
 
 _REF: Final = "admin-api"
 _PAGES: Final = 100
-_OK: Final = 200
+_DONE: Final = {200, 201}
 _CONFLICT: Final = 409
 _BAD: Final = {400, 404, 422}
 _DENIED: Final = {401, 403}
@@ -116,7 +116,7 @@ class AdminApi:
         )
 
     def _read(self, reply: Reply) -> dict[str, Any]:
-        if reply.status == _OK:
+        if reply.status in _DONE:
             return json_object(reply, ref=_REF)
         reason = _reason(reply)
         if reply.status in _DENIED:

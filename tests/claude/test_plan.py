@@ -233,6 +233,19 @@ def test_a_name_that_was_taken_just_now_is_compared(world):
     assert world.stub.count(status=409) == 1
 
 
+def test_what_is_made_may_be_answered_with_201(world):
+    class Created(HttpTransport):
+        """Answers a creation as RFC 9110 §15.3.2 has it, where the stand-in gives 200."""
+
+        def send(self, request, *, ref, timeout):
+            reply = super().send(request, ref=ref, timeout=timeout)
+            made = request.method == "POST" and reply.status == 200
+            return replace(reply, status=201) if made else reply
+
+    steps = applied(world, planned(), transport=Created(clock=world.clock))
+    assert {state for _, state in states(steps)} == {"created"}
+
+
 def test_a_request_that_is_cut_off_is_found_done_the_next_time(world):
     world.stub.next(path="/v1/organizations/federation_issuers", status=200)
     world.stub.next(path="/v1/organizations/federation_issuers", status=503)
