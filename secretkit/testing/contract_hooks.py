@@ -52,7 +52,7 @@ class ContractHooks:
     timeout: ClassVar[timedelta] = timedelta(seconds=15)
     """What each fetch is given."""
     unsupported: ClassVar[Collection[str]] = ()
-    """Keys of AWKWARD that the store has no way to hold."""
+    """Keys of AWKWARD that the store has no way to hold, and refuses."""
     keeps_versions: ClassVar[bool] = True
     """Whether a Writable store gives a version that ``expected_version`` can name later."""
 
@@ -94,10 +94,6 @@ class ContractHooks:
         provider = self.make_provider()
         assert isinstance(provider, Listable)
         return provider
-
-    def _skip_unsupported(self, kind: str) -> None:
-        if kind in self.unsupported:
-            pytest.skip("this store has no way to hold such a value")
 
 
 def in_threads(work: Callable[[int], object]) -> list[object]:
