@@ -124,6 +124,8 @@ class TokenLogin:
             return granted(reply, ref=ref, clock=self._clock, method="token")
         data = inner(reply, "data", ref=ref)
         left = data.get("ttl")
+        if left == 0 and data.get("expire_time"):
+            left = 1  # its last second, cut off; without an end, expire_time is null
         return Grant(
             secret=secret,
             seconds=left if isinstance(left, int) and left > 0 else 0,

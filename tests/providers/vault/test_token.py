@@ -127,6 +127,28 @@ def test_a_renewal_past_max_ttl_which_openbao_answers_with_500_is_a_new_login(st
     assert (stand.count(RENEW), stand.count(LOGIN)) == (1, 2)
 
 
+@pytest.mark.parametrize(("end", "asked"), [("2026-11-24T00:00:00Z", 2), (None, 1)])
+def test_a_token_in_its_last_second_is_not_taken_for_one_without_an_end(end, asked):
+    clock = FakeClock()
+    document = {"data": {"data": {"key": "value"}, "metadata": {"version": 1}}}
+    with FaultServer() as server:
+        looked = {"data": {"ttl": 0, "renewable": False, "expire_time": end}}
+        server.play(ok(json=json.dumps(looked).encode()), path=LOOKUP)
+        server.play(ok(json=json.dumps(document).encode()), path=DATA)
+        provider = VaultProvider.open(
+            {
+                "address": server.url,
+                "auth": {"method": "token", "token": "memory:token"},
+                "kv_version": "2",
+            },
+            world({"token": SHOWN}, clock=clock),
+        )
+        for _ in range(2):
+            provider.fetch(READ, timeout=WAIT)
+            clock.advance(SECOND)
+        assert sum(one.path == LOOKUP for one in server.requests) == asked
+
+
 def test_after_a_failed_login_nobody_asks_until_a_pause_that_doubles_is_over(stand):
     stand.server.play(status(500), path=LOGIN)
     for _ in range(600):
