@@ -127,6 +127,7 @@ class ExchangeSource:
         self._rng = rng
         self._ref = ref
         self._sent = ""
+        self._is_taken_again = False  # the issuer has check_jti = false, as a success showed
         self._noted = ""
 
     def __repr__(self) -> str:
@@ -213,11 +214,13 @@ class ExchangeSource:
             failed = unidentified(error, ref=self._ref, identity=self._identity.ref)
             return _Trouble(error=failed, passes=passes)
         repeated, self._sent = bool(facts.mark) and facts.mark == self._sent, facts.mark
-        if repeated and before is not None:
+        spent = repeated and not self._is_taken_again
+        if spent and before is not None:
             return _Trouble(error=before.error)  # it may be spent, and is sent only once
         found = self._exchanged(assertion, facts, end)
+        self._is_taken_again |= repeated and isinstance(found, _Minted)
         denied = found.error if isinstance(found, _Trouble) else None
-        if repeated and isinstance(denied, AccessDeniedError):
+        if spent and isinstance(denied, AccessDeniedError):
             return _Trouble(error=used_before(denied, ref=self._ref, grant=self._grant))
         return found
 

@@ -197,6 +197,24 @@ def test_a_spent_assertion_says_nothing_of_the_token_in_hand(still):
     assert still.exchanges == [200, 401, 401]
 
 
+def test_a_denial_is_one_where_the_issuer_takes_an_assertion_again(world):
+    class Claude:
+        """Takes the same assertion twice, fails, takes it, and then archives the rule."""
+
+        answers = [answered(200, GOOD)] * 2 + [answered(503), answered(200, GOOD), answered(403)]
+
+        def send(self, request, *, ref, timeout):
+            return self.answers.pop(0)
+
+    world.identity.gives = world.issuer.token(ME)
+    source = world.source_for(transport=Claude())
+    for _ in range(3):
+        world.acquire(source)
+    with pytest.raises(AccessDeniedError, match="403"):
+        world.acquire(source)
+    assert not Claude.answers
+
+
 def test_an_assertion_without_jti_may_be_sent_again(world):
     world.identity.gives = world.issuer.token(ME, jti=...)
     world.stub.next(path=TOKEN_PATH, status=503)
