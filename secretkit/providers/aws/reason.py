@@ -77,7 +77,9 @@ class Refusal:
     @property
     def is_failing(self) -> bool:
         """Whether the service cannot answer now, to anybody."""
-        return self.status >= _SERVER or self.status in _WAIT or self.code in _THROTTLED | _FAILING
+        if self.status >= _SERVER or self.status in _WAIT:
+            return True
+        return bool({self.code, self.meaning} & (_THROTTLED | _FAILING))
 
     @property
     def is_early_or_late(self) -> bool:

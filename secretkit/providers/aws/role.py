@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from secretkit.core.credential import AwsCredentials
+from secretkit.core.record import replace
 from secretkit.core.secret import Secret
 from secretkit.errors import (
     AccessDeniedError,
@@ -54,9 +55,12 @@ _HINTS: Final = {
     "again later",
     "InvalidIdentityToken": "see that IAM has an OIDC provider for the identity's issuer, with "
     "audience sts.amazonaws.com",
+    "IdentityDenied": "the role's trust policy has to allow sts:AssumeRoleWithWebIdentity to the "
+    "identity's issuer, for the aud and sub of its token",
 }
 _MEANINGS: Final = Meanings(
-    hints=_HINTS, denied=frozenset({"IDPRejectedClaim", "InvalidIdentityToken"})
+    hints=_HINTS,
+    denied=frozenset({"IDPRejectedClaim", "InvalidIdentityToken", "IdentityDenied"}),
 )
 
 
@@ -97,7 +101,7 @@ class RoleStep:
                 ref=self._ref,
                 hint=clock_hint(found.behind, now=self._context.clock.now()),
             )
-        return found
+        return found if isinstance(found, AwsCredentials) else _understood(found)
 
     def taken(self, found: AwsCredentials | Refusal) -> AwsCredentials:
         """Give the session; raise what a refusal means."""
@@ -187,6 +191,16 @@ class RoleStep:
                 "mfa_serial",
             )
         return {"SerialNumber": self._serial, "TokenCode": ask(f"Code of {self._serial}")}
+
+
+def _understood(refusal: Refusal) -> Refusal:
+    """Tell apart what STS gives one code: that it did not reach the issuer denies nothing.
+
+    https://repost.aws/knowledge-center/iam-sts-invalididentitytoken
+    """
+    if refusal.code == "InvalidIdentityToken" and "retrieve verification key" in refusal.message:
+        return replace(refusal, meaning="IDPCommunicationError")
+    return replace(refusal, meaning="IdentityDenied" if refusal.code == "AccessDenied" else "")
 
 
 def _session_in(reply: Reply, result: str, hop: Hop, asked_at: datetime) -> AwsCredentials | str:

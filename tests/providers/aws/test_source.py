@@ -351,6 +351,7 @@ def test_a_web_identity_is_fresh_each_time(world: World) -> None:
         ("InvalidIdentityToken", AccessDeniedError, "OIDC provider"),
         ("IDPCommunicationError", ProviderError, "later"),
         ("IdentityTokenExpired", ProviderError, "clock"),
+        ("AccessDenied", AccessDeniedError, "for the aud and sub of its token"),
     ],
 )
 def test_errors_about_an_identity_are_told_apart_and_show_no_token(
@@ -363,6 +364,19 @@ def test_errors_about_an_identity_are_told_apart_and_show_no_token(
     assert type(error) is kind
     assert word in error.hint
     assert_no_trace(error, canary)
+
+
+def test_an_issuer_that_sts_did_not_reach_denies_nothing(world: World) -> None:
+    """The same code as for a token that is wrong; only the text tells."""
+    world.identity = Minting(lambda _: "token", clock=world.clock)
+    told = "Couldn't retrieve verification key from your identity provider, please reference …"
+    world.aws.faults.add(
+        Fault(action="sts:AssumeRoleWithWebIdentity", code="InvalidIdentityToken", message=told)
+    )
+    error = failing(world.open(identity={"type": "x"}, assume_role={"role_arn": READER}))
+    assert type(error) is ProviderError
+    assert error.retryable
+    assert "asked again later" in error.hint
 
 
 def test_a_second_factor_is_asked_for_when_somebody_is_there(world: World) -> None:
