@@ -66,6 +66,7 @@ class Token:
 
     grant: Grant
     number: int
+    since: float
     renew_at: float | None
     ends_at: float | None
 
@@ -134,9 +135,10 @@ class TokenKeeper:
             if held is None or held.number != token.number:
                 return True
             if token.grant.blind or self._is_blind:
-                if not token.grant.own:
-                    self._held = None  # its reference is read again next time
-                return False
+                is_old = self._clock.monotonic() >= held.since + _LONGEST_PAUSE
+                if is_old or not token.grant.own:
+                    self._held = None  # one login each half minute, or its reference read again
+                return is_old and token.grant.own
             if not self._is_unknown(token, ref, deadline):
                 return False
             self._held = None
@@ -213,6 +215,7 @@ class TokenKeeper:
         token = Token(
             grant=replace(grant, seconds=first),
             number=number,
+            since=asked_at,
             renew_at=asked_at + life * _RENEW_AT if life else None,
             ends_at=asked_at + life if life else None,
         )

@@ -199,6 +199,18 @@ def test_a_dead_token_is_replaced_once_and_the_request_sent_again(stand):
     assert stand.count(LOGIN) == 2
 
 
+def test_a_token_that_cannot_see_itself_and_is_refused_is_replaced_each_half_minute_at_most(stand):
+    for path in (LOGIN, RENEW):
+        stand.server.play(granting(36_000), path=path)
+    for path in (DATA, LOOKUP):
+        stand.server.play(status(403), path=path)
+    for _ in range(120):
+        with pytest.raises(AccessDeniedError):
+            stand.fetch()
+        stand.clock.advance(SECOND)
+    assert 4 <= stand.count(LOGIN) <= 6
+
+
 def test_a_refusal_by_policy_costs_no_login(stand):
     stand.fetch()
     stand.server.play(status(403), path=DATA)
