@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import timedelta
 
 import anthropic
@@ -300,6 +301,15 @@ def bearers(world):
     return {"bearer": open_source(table, ref="bedrock-token:bearer", context=context)}
 
 
+def a_minute_later(world):
+    """Move the clock once no renewal is under way: it would be written off as overdue."""
+    for _ in range(1000):
+        if all(thread.name != "secretkit-fetch" for thread in threading.enumerate()):
+            break
+        threading.Event().wait(0.01)
+    world.clock.advance(timedelta(minutes=1))
+
+
 @pytest.mark.parametrize("platform", ["bedrock", "bedrock-mantle"])
 @faces
 def test_a_short_term_key_is_the_bearer_of_every_request_for_twenty_minutes(platform, face):
@@ -313,7 +323,7 @@ def test_a_short_term_key_is_the_bearer_of_every_request_for_twenty_minutes(plat
                 await client.messages.create(**MESSAGE)
                 async with client.messages.stream(**MESSAGE) as stream:
                     await stream.get_final_text()
-                world.clock.advance(timedelta(minutes=1))
+                a_minute_later(world)
             await client.close()
 
         if face == "async":
@@ -323,7 +333,7 @@ def test_a_short_term_key_is_the_bearer_of_every_request_for_twenty_minutes(plat
                 client.messages.create(**MESSAGE)
                 with client.messages.stream(**MESSAGE) as stream:
                     stream.get_final_text()
-                world.clock.advance(timedelta(minutes=1))
+                a_minute_later(world)
             client.close()
         assert world.answers() == [(200, "")] * 42
         assert 2 <= len(world.sessions.begun) <= 4
