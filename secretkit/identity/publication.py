@@ -76,11 +76,10 @@ class Face:
             ConfigError: if the port is taken.
         """
         try:
-            self._server = ThreadingHTTPServer(self._place, _handler(self.page, self._max_age))
+            self._server = _Server(self._place, _handler(self.page, self._max_age))
         except OSError as error:
             problem = error.strerror
         else:
-            self._server.daemon_threads = True
             self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
             self._thread.start()
             return self
@@ -107,6 +106,13 @@ class Face:
     def page(self, path: str) -> bytes | None:
         """Give the document at a path, or None."""
         return self._documents.get(path)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: http.server would print a traceback for each client that goes away."""
 
 
 def _handler(page: Callable[[str], bytes | None], max_age: int) -> type[BaseHTTPRequestHandler]:

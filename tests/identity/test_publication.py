@@ -1,10 +1,14 @@
 """Where verifiers find the issuer's public keys."""
 
 import http.client
+import socket
 import stat
+import struct
+import threading
 
 import pytest
 
+from broker.world import until
 from secretkit.errors import ConfigError
 from secretkit.identity.publication import Face, write_documents
 
@@ -56,3 +60,17 @@ def test_a_proxy_can_ask_for_them():
             assert get(face, path) == (404, None, "not found\n")
         with pytest.raises(ConfigError, match="nobody can listen"):
             Face(host="127.0.0.1", port=face.port, max_age=60).__enter__()
+
+
+def test_a_client_that_goes_away_leaves_no_traceback(capfd):
+    with Face(host="127.0.0.1", port=0, max_age=1) as face:
+        face.publish({"jwks.json": "x" * 4_000_000})  # more than the socket takes at once
+        with socket.create_connection(("127.0.0.1", face.port)) as line:
+            line.sendall(b"GET /jwks.json HTTP/1.1\r\n\r\n")
+            assert line.recv(8) == b"HTTP/1.0"
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        until(
+            lambda: not any("process_request" in one.name for one in threading.enumerate()),
+            what="the answer ended",
+        )
+    assert capfd.readouterr().err == ""
