@@ -135,8 +135,9 @@ def _iam(auth: Options, mount: str, context: ProviderContext) -> IamLogin:
 def _identity(auth: Options, context: ProviderContext) -> IdentitySource:
     if "identity" not in auth:
         raise auth.wrong("identity", expected='a table such as { type = "spiffe" }')
+    table = auth.table("identity")
     try:
-        return context.identity(auth.table("identity"), _AUDIENCE)
+        return context.identity(table, _AUDIENCE)
     except ConfigError as error:
         place = ".".join(filter(None, ("auth.identity", error.key_path)))
         raise ConfigError(error.args[0], hint=error.hint, key_path=place) from None

@@ -381,6 +381,13 @@ def test_a_login_that_cannot_be_used_is_refused_when_it_is_opened(auth):
     assert caught.value.hint
 
 
+def test_an_identity_that_is_no_table_is_named_by_its_place():
+    auth = {"method": "jwt", "role": "app", "identity": "batch"}
+    with pytest.raises(ConfigError) as caught:
+        VaultProvider.open({"address": "https://vault.example", "auth": auth}, world())
+    assert caught.value.key_path == "auth.identity"
+
+
 @pytest.mark.parametrize(
     "address", ["vault:8200", "http://vault.example:8200", "https://u:p@vault", "https://v/?a=b"]
 )
