@@ -6,6 +6,7 @@ out: it belongs to a person, not to a program.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from secretkit.core.credential import check_header_value
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from secretkit.ports import Assertion, Clock, IdentitySource, Provider
     from secretkit.providers.deadline import Deadline
     from secretkit.providers.vault.client import Client
+    from secretkit.providers.vault.token import Login
 
 __all__ = [
     "CertificateLogin",
     "JwtLogin",
+    "OutermostLogin",
     "Shown",
     "TokenLogin",
     "UserpassLogin",
@@ -102,6 +105,28 @@ def _grant(reply: Reply, ref: str) -> Grant | ProviderError:
             hint="look whether the address names Vault itself",
         )
     return Grant(secret=secret, seconds=seconds, renewable=auth.get("renewable") is True)
+
+
+class OutermostLogin:
+    """Refuses a login that reads what it shows from the provider that it is for."""
+
+    def __init__(self, login: Login) -> None:
+        self._login = login
+        self._thread = threading.local()
+
+    def grant(self, client: Client, *, ref: str, deadline: Deadline) -> Grant:
+        """Log in; see :class:`secretkit.providers.vault.token.Login`."""
+        if getattr(self._thread, "is_in", False):
+            raise ProviderUnavailableError(
+                f"{ref}: reading this needs the login that it is for",
+                ref=ref,
+                hint="let auth name a reference of another provider, such as file or env",
+            )
+        self._thread.is_in = True
+        try:
+            return self._login.grant(client, ref=ref, deadline=deadline)
+        finally:
+            self._thread.is_in = False
 
 
 class TokenLogin:

@@ -16,6 +16,7 @@ from secretkit.providers.options import Options
 from secretkit.providers.vault.client import Client
 from secretkit.providers.vault.kv import KvStore
 from secretkit.providers.vault.lease import LeaseStore
+from secretkit.providers.vault.login import OutermostLogin
 from secretkit.providers.vault.mount import KV_1, KV_2, Mounts
 from secretkit.providers.vault.option import KNOWN, auth_of, login_of, parameters_of
 from secretkit.providers.vault.probe import probed
@@ -81,7 +82,7 @@ class VaultProvider:
                 else "",
             ),
         )
-        login = login_of(auth, context)
+        login = OutermostLogin(login_of(auth, context))
         keeper = TokenKeeper(login, client, clock=context.clock, rng=context.rng)
         version = read.choice("kv_version", among=("auto", "1", "2"))
         made = VaultProvider if version == "1" else VersionedVaultProvider

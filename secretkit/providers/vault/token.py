@@ -88,7 +88,7 @@ class TokenKeeper:
 
     def _reset(self, number: int) -> None:
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a login may read from here: refused, not a wait
         self._held: Token | None = None
         self._number = number
         self._ends: dict[int, float | None] = {}

@@ -12,6 +12,7 @@ from joserfc.jwk import ECKey
 from certified import Authority
 from secretkit.broker.clock import SystemClock
 from secretkit.core.message import Reply
+from secretkit.core.record import replace
 from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
 from secretkit.errors import (
@@ -379,6 +380,20 @@ def test_a_login_that_cannot_be_used_is_refused_when_it_is_opened(auth):
         VaultProvider.open({"address": "https://vault.example", "auth": auth}, world())
     assert caught.value.key_path.startswith("auth")
     assert caught.value.hint
+
+
+def test_a_login_that_is_read_from_its_own_provider_is_refused_at_once():
+    made = []
+    context = replace(world(), resolve=lambda _: made[0])
+    auth = {"method": "token", "token": "vault:kv/token#key"}
+    with FaultServer() as server:
+        made.append(VaultProvider.open({"address": server.url, "auth": auth}, context))
+        started = SystemClock().monotonic()
+        with pytest.raises(ProviderUnavailableError, match="needs the login") as caught:
+            value(made[0])
+        assert SystemClock().monotonic() - started < 5
+        assert server.requests == []
+    assert "another provider" in caught.value.hint
 
 
 def test_an_identity_that_is_no_table_is_named_by_its_place():
