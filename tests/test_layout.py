@@ -48,7 +48,6 @@ REVEALS = {
     "identity/claims.py": "reads what a token says of itself before it is sent",
     "identity/keyset.py": "signs with the issuer's key, and writes its keys for the store",
     "identity/listener.py": "hands a token to the workload that may have it",
-    "identity/spiffe.py": "reads what the program that asked the agent printed",
     "identity/svid.py": "writes a file of its own, 0600, for programs that read keys from files",
     "ledger/__init__.py": "a ledger's URL may hold a password, and its scheme picks the ledger",
     "ledger/keys.py": "makes the keyed digest that stands for the value everywhere else",

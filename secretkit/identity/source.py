@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from secretkit.identity.claims import read_claims
-from secretkit.ports import Assertion
+from secretkit.ports import Assertion, Closable
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -59,3 +59,8 @@ class CheckedIdentity:
             issuer=claims.issuer,
             subject=claims.subject,
         )
+
+    def close(self) -> None:
+        """Close what its kind holds open; safe to repeat, and to ask again after it."""
+        if isinstance(self._issuing, Closable):
+            self._issuing.close()

@@ -2,23 +2,18 @@
 
 https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE_Workload_API.md
 
-Each question is a process of its own (:mod:`secretkit.identity.agent`), a quarter of a second.
-gRPC is not in ours: its threads do not survive a fork, and with its handlers for one about 1 in 10
-programs that fork failed or hung, also with every channel closed before (measured with grpcio
-1.85). A process is ended at the deadline, whatever hangs in it. The client library's ``JwtSource``
-is not used, since it keeps tokens.
+gRPC is not in our process: its threads do not survive a fork. A program beside us asks, through a
+line that only it and we hold (:mod:`secretkit.identity.companion`). The client library's
+``JwtSource`` is not used, since it keeps tokens.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from secretkit.core.record import record
-from secretkit.core.ref import SecretRef
 from secretkit.core.secret import Secret
 from secretkit.errors import (
     AccessDeniedError,
@@ -27,10 +22,9 @@ from secretkit.errors import (
     ProviderUnavailableError,
     SecretError,
 )
-from secretkit.providers.child import Child
+from secretkit.identity.companion import Companions
 from secretkit.providers.deadline import Deadline
 from secretkit.providers.options import Options
-from secretkit.providers.running import Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,14 +32,12 @@ if TYPE_CHECKING:
 
     from secretkit.identity.source import Issuing
     from secretkit.ports import ProviderContext
-    from secretkit.providers.child import Ended
 
 __all__ = ["SpiffeIdentity", "WorkloadApi", "X509Identity", "open_spiffe"]
 
 T = TypeVar("T")
 _SOCKET: Final = "SPIFFE_ENDPOINT_SOCKET"
-_REF: Final = SecretRef("spiffe", "svid")
-_running: Final = Running()
+_companions: Final = Companions()
 
 
 @record(kw_only=True, hidden=("key",))
@@ -78,7 +70,7 @@ class WorkloadApi:
             ProviderTimeoutError: if no answer came in time.
             ProviderError: for any other answer.
         """
-        found = self._asked(_token, "jwt", timeout, audience, spiffe_id)
+        found = self._asked(_token, "jwt", timeout, audience=audience, spiffe_id=spiffe_id)
         if isinstance(found, Secret):
             return found
         raise found
@@ -90,26 +82,17 @@ class WorkloadApi:
             return found
         raise found
 
+    def close(self) -> None:
+        """End the idle programs that ask, of all in this process; the next question starts one."""
+        _companions.close()
+
     def _asked(
-        self, read: Callable[[Any], T], kind: str, timeout: timedelta, *more: str
+        self, read: Callable[[Any], T], kind: str, timeout: timedelta, **more: str
     ) -> T | ProviderError:
         """Return errors: what is read holds the token."""
         deadline = Deadline(timeout, clock=self._context.clock)
         socket = self._address()
-        argv = (kind, socket, str(max(deadline.seconds, 0.001)), *more)
-        try:
-            program = _running.start(
-                [sys.executable, "-P", "-m", "secretkit.identity.agent", *argv],
-                cwd="/",
-                env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
-        except OSError as error:
-            text = f"{self.ref}: Python cannot be started to ask the agent ({error.strerror})"
-            return ProviderUnavailableError(text, ref=self.ref, hint=f"look at {sys.executable}")
-        ended = Child(program).collect(deadline=deadline, ref=_REF, newline="keep")
-        if ended.problem == "timeout":
-            return self._error("DEADLINE_EXCEEDED", socket)
-        document = _document(ended)
+        document = _companions.ask({"kind": kind, "socket": socket, **more}, deadline=deadline)
         if "code" in document:
             return self._error(str(document["code"]), socket)
         try:
@@ -139,7 +122,7 @@ _CODES: Final[Mapping[str, tuple[type[ProviderError], str, str]]] = {
     "FAILED": (
         ProviderUnavailableError,
         f"the program that asks the agent failed ({sys.executable})",
-        "run it by hand: python -m secretkit.identity.agent x509 unix:///PATH 5",
+        "see what it says of: import spiffe, secretkit.identity.agent",
     ),
     "NOT_INSTALLED": (
         ProviderUnavailableError,
@@ -198,6 +181,10 @@ class SpiffeIdentity:
         """Ask once; raises as :meth:`WorkloadApi.jwt`."""
         return self._workload.jwt(self._audience, spiffe_id=self._spiffe_id, timeout=timeout)
 
+    def close(self) -> None:
+        """As :meth:`WorkloadApi.close`."""
+        self._workload.close()
+
 
 def open_spiffe(
     table: Mapping[str, object], *, audience: str, context: ProviderContext
@@ -213,14 +200,6 @@ def open_spiffe(
     wanted = read.text("audience", default=audience)
     workload = WorkloadApi(socket, context=context)
     return SpiffeIdentity(workload, audience=wanted, spiffe_id=spiffe_id), wanted
-
-
-def _document(ended: Ended) -> dict[str, Any]:
-    """Give what the program printed; one that failed is a code, too."""
-    if ended.code or ended.problem or not isinstance(ended.output, Secret):
-        return {"code": "FAILED"}
-    found = json.loads(ended.output.reveal())
-    return found if isinstance(found, dict) else {}
 
 
 def _token(document: dict[str, Any]) -> Secret:
