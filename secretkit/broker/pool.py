@@ -74,9 +74,25 @@ class PoolSource:
         return str(self._members[0][0])
 
     def acquire(self, *, timeout: timedelta, refused: Callable[[Secret], bool]) -> Acquired:
-        """Fetch members in order until one is not refused; one deadline covers them all."""
+        """Fetch members in order until one is not refused; one deadline covers them all.
+
+        What a store leased for a member that is passed over is given back at once.
+        """
         deadline = self._clock.monotonic() + timeout.total_seconds()
-        first: Acquired | None = None
+        passed: list[Acquired] = []
+        given: Acquired | None = None
+        try:
+            given = self._first_taken(deadline, refused, passed)
+        finally:
+            for one in passed:
+                if one is not given:
+                    self._pass_over(one, deadline)
+        return given
+
+    def _first_taken(
+        self, deadline: float, refused: Callable[[Secret], bool], passed: list[Acquired]
+    ) -> Acquired:
+        """Give the first that is not refused, or else the first; the refused join ``passed``."""
         for index, (ref, provider) in enumerate(self._members):
             left = deadline - self._clock.monotonic()
             if left <= 0:
@@ -90,10 +106,10 @@ class PoolSource:
                     index,
                     ref,
                     provider,
-                    timeout=timedelta(seconds=deadline - self._clock.monotonic()),
+                    timeout=self._left(deadline),
                 )
             except SecretNotFoundError:
-                last = first is None and index == len(self._members) - 1
+                last = not passed and index == len(self._members) - 1
                 if last or index not in self._dead:
                     raise
                 continue  # refused before, and now deleted: what one does with a dead key
@@ -101,10 +117,20 @@ class PoolSource:
                 self._dead.discard(index)
                 return acquired
             self._dead.add(index)
-            first = first or acquired
-        if first is None:
+            passed.append(acquired)
+        if not passed:
             raise ConfigError("a credential needs at least one reference as its source")
-        return first
+        return passed[0]
+
+    def _left(self, deadline: float) -> timedelta:
+        return timedelta(seconds=max(0.0, deadline - self._clock.monotonic()))
+
+    def _pass_over(self, one: Acquired, deadline: float) -> None:
+        """Give back what was leased and is not used."""
+        number, _, inner = (one.handle or "").partition(":")
+        if inner:
+            self._leased.pop(int(number), None)
+            _return(self._members[int(number)][1], inner, timeout=self._left(deadline))
 
     def _one(
         self, index: int, ref: SecretRef, provider: Provider, *, timeout: timedelta

@@ -117,6 +117,21 @@ def test_a_lease_on_what_cannot_be_used_goes_back_at_once(clock):
     assert shelf.revoked == ["lease-a"]
 
 
+def test_what_was_leased_for_a_member_that_is_passed_over_goes_back_at_once(clock):
+    shelf = Shelf(clock, {"a": "value-a", "b": "value-b", "c": "value-c"})
+    source = pool(clock, shelf, "a", "b", "c")
+    taken = source.acquire(timeout=TEN, refused=lambda one: one.reveal() != "value-c")
+    assert (taken.ref, shelf.revoked) == ("shelf:c", ["lease-a", "lease-b"])
+    shelf.revoked.clear()
+    source.acquire(timeout=TEN, refused=lambda _: True)
+    assert shelf.revoked == ["lease-b", "lease-c"]
+    shelf.revoked.clear()
+    shelf.values["b"] = ProviderUnavailableError("away", ref="shelf:b")
+    with pytest.raises(ProviderUnavailableError):
+        source.acquire(timeout=TEN, refused=lambda _: True)
+    assert shelf.revoked == ["lease-a"]
+
+
 def test_a_lease_goes_back_to_the_store_that_gave_it(clock):
     first, second = Shelf(clock, {"a": "key-a"}), Shelf(clock, {"b": "key-b"})
     members = [(SecretRef("one", "a"), first), (SecretRef("two", "b"), second)]
@@ -124,7 +139,7 @@ def test_a_lease_goes_back_to_the_store_that_gave_it(clock):
     acquired = source.acquire(timeout=TEN, refused=lambda secret: secret == Secret("key-a"))
     assert acquired.handle is not None
     source.revoke(acquired.handle, timeout=TEN)
-    assert (first.revoked, second.revoked) == ([], ["lease-b"])
+    assert (first.revoked, second.revoked) == (["lease-a"], ["lease-b"])
 
 
 @pytest.mark.parametrize("answer", [ValueError("it is key-a"), 42, None, "fetched"])
