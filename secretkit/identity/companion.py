@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Companions"]
 
-_MOST: Final = 4  # 45 MB each
+_MOST: Final = 4  # 54 MB each
 _PATIENCE: Final = 0.5  # what a start takes on a busy machine: who waits less starts none
 _START: Final = 30.0  # who is not ready then never will be
 _REAP: Final = 1.0  # a killed process is gone in microseconds, unless the kernel holds it

@@ -1,7 +1,6 @@
 """A JWT-SVID keeps the contract of identities."""
 
 from contextlib import contextmanager
-from datetime import timedelta
 
 import pytest
 
@@ -12,8 +11,6 @@ from secretkit.testing.workload import WorkloadStub
 
 
 class TestSpiffe(IdentityContract):
-    timeout = timedelta(seconds=28)  # twenty processes at once, on few cores
-
     @pytest.fixture(autouse=True)
     def _agent(self, tmp_path_factory):
         with WorkloadStub(tmp_path_factory.mktemp("w") / "a.sock") as self.agent:

@@ -20,7 +20,7 @@ __all__ = ["logged"]
 
 ME = "spiffe://example.org/app"
 MINUTE = timedelta(minutes=1)
-SHORT = timedelta(seconds=1.5)  # the agent is asked by a process, which has to start
+SHORT = timedelta(seconds=1.5)  # the program that asks the agent has to start
 WAIT = timedelta(seconds=20)  # nothing here hangs
 
 

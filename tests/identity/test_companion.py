@@ -229,5 +229,8 @@ def test_it_ends_with_its_process_though_a_forked_child_lives_on(stub, how):
 
 def test_forks_in_the_midst_of_questions_harm_neither_side(stub):
     with started(STORM, stub) as program:
-        said, _ = program.communicate(timeout=60)
+        try:
+            said, _ = program.communicate(timeout=60)
+        finally:
+            program.kill()
     assert (program.returncode, said) == (0, f"{[[0] * 6, []]}\n")
