@@ -131,10 +131,12 @@ def test_twenty_threads_at_an_agent_that_hangs_start_four_programs_at_most(compa
         ]
         for one in threads:
             one.start()
-        for one in threads:
-            one.join(LONG)
+        most = 0
+        while any(one.is_alive() for one in threads):
+            most = max(most, len(ours(companions)))
+            threads[-1].join(0.05)
     assert found == [LATE] * 20
-    assert 1 <= len(ours(companions)) <= 4
+    assert 1 <= most <= 4
     assert "token" in asked(companions, stub)
 
 
